@@ -1,0 +1,257 @@
+"""Every exception of the package, and what each says about the request it ends.
+
+```
+MayarError                                   .attempts .starting_after
+├── InvalidArgumentError (also ValueError)   refused before any request
+├── APIError                                 a refusal: .status_code .messages .data .request_id
+│   ├── ValidationError                      HTTP 200 with messages "failed"
+│   ├── BadRequestError                      400
+│   ├── AuthenticationError                  401
+│   ├── PermissionDeniedError                403
+│   ├── NotFoundError                        404
+│   ├── ConflictError                        409  .existing
+│   ├── RateLimitError                       429  .retry_after
+│   └── ServerError                          5xx  .retry_after
+├── TransportError
+│   ├── ConnectionFailedError                nothing reached the server
+│   └── ConnectionLostError                  sent, but no whole answer came back
+├── ResponseError                            an answer that is not the API's: .path
+├── DeadlineExceededError (also TimeoutError)
+├── OutcomeUnknownError                      a write that may or may not have happened
+├── StatusUpdateError                        .applied .unknown .not_sent
+├── PaginationError                          .starting_after
+└── ExportError                              .written .starting_after
+```
+
+Two facts, known to each class, drive the retries: `transient` (the same request may fare
+better later) and `in_doubt` (a write that ended so may have happened). Each exception takes
+one positional message and keyword arguments with defaults: that is what lets it be pickled.
+
+Nothing here knows how a request is sent or decoded, or when one is tried again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .models import Review
+
+
+class MayarError(Exception):
+    """The root of every exception of this package."""
+
+    transient: bool = False
+    in_doubt: ClassVar[bool] = False
+
+    attempts: int = 0
+    """Exchanges started by the call that failed, look-ups included."""
+
+    starting_after: str | None = None
+    """Where an `iter_*` stopped: the cursor of the page that failed, `None` for the first.
+
+    Iterating again from there goes on without a gap or a repeat.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = dict(self.__dict__)
+        if self.__cause__ is not None:
+            state["__cause__"] = self.__cause__
+        return type(self), self.args, state
+
+
+class InvalidArgumentError(MayarError, ValueError):
+    """An argument that the API documents as impossible, refused before any request.
+
+    The message names the field, what is wrong with its value and the limit, never the value.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class APIError(MayarError):
+    """The API refused; raised itself only for a status that is not documented.
+
+    Only the documented refusals say that nothing was done, so an undocumented one leaves a
+    write in doubt.
+    """
+
+    in_doubt = True
+    meaning: ClassVar[str] = "the API answered with an undocumented status"
+
+    def __init__(
+        self,
+        messages: str = "",
+        *,
+        status_code: int = 0,
+        data: Any = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(messages)
+        self.messages = messages
+        """The API's own text, whole; empty where it sent none."""
+        self.status_code = status_code
+        """The HTTP status, or the body's `statusCode` where HTTP said 2xx."""
+        self.data = data
+        """The answer's `data`, or the whole body of an answer that is no envelope."""
+        self.request_id = request_id
+        """The `X-Request-Id` of the answer."""
+        self.retry_after = retry_after
+        """Seconds that a legal `Retry-After` asked for, else `None`."""
+
+    def __str__(self) -> str:
+        text = f"{self.meaning} (status {self.status_code})"
+        if self.messages:
+            text += f": {self.messages}"
+        if self.request_id is not None:
+            text += f" [request {self.request_id}]"
+        return text
+
+
+class ValidationError(APIError):
+    """HTTP 200 with `messages` "failed": the body is invalid; `.data` holds the detail."""
+
+    in_doubt = False
+    meaning = "the API found the request invalid, see .data"
+
+
+class BadRequestError(APIError):
+    """400: the request is incomplete, or names a review that is not this merchant's."""
+
+    in_doubt = False
+    meaning = "the request is incomplete or wrong"
+
+
+class AuthenticationError(APIError):
+    """401: the API key is wrong, or belongs to the other of production and sandbox."""
+
+    in_doubt = False
+    meaning = "the API key was not accepted"
+
+
+class PermissionDeniedError(APIError):
+    """403: the customer has never bought the product, or the key may only read."""
+
+    in_doubt = False
+    meaning = "not allowed: the customer has not bought the product, or the key may only read"
+
+
+class NotFoundError(APIError):
+    """404: no such product, review or paid transaction of this merchant."""
+
+    in_doubt = False
+    meaning = "no such product, review or transaction"
+
+
+class ConflictError(APIError):
+    """409: this customer has already reviewed this product; use `update_review`."""
+
+    in_doubt = False
+    meaning = "this customer has already reviewed this product"
+
+    existing: Review | None = None
+    """The review that is there, when it was looked up."""
+
+
+class RateLimitError(APIError):
+    """429: the limit is reached; the request was refused before it was processed."""
+
+    transient = True
+    in_doubt = False
+    meaning = "the rate limit is reached"
+
+
+class ServerError(APIError):
+    """5xx: the API or its gateway failed; a write may have happened all the same."""
+
+    transient = True
+    meaning = "the server failed"
+
+
+class TransportError(MayarError):
+    """No whole answer came back; raised as one of the two classes below."""
+
+    transient = True
+
+
+class ConnectionFailedError(TransportError):
+    """Nothing reached the server: name look-up, refusal, TLS, or no connection in time.
+
+    A certificate that does not fit is not tried again: it will not fit later either.
+    """
+
+
+class ConnectionLostError(TransportError):
+    """Sent, but no whole answer came back: dropped, reset, cut short, or none in time."""
+
+    in_doubt = True
+
+
+class ResponseError(MayarError):
+    """An answer that is not the API's: HTML, broken JSON, wrong types, too large, a redirect.
+
+    `transient` unless asking again would bring the same: a wrong type, or a body too large.
+    """
+
+    transient = True
+    in_doubt = True
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        """Where in the body the fault lies, such as `$.data[3].customer.name`."""
+
+
+class DeadlineExceededError(MayarError, TimeoutError):
+    """The deadline passed, or would pass in waiting, before anything else had failed."""
+
+
+class OutcomeUnknownError(MayarError):
+    """A write that may or may not have happened, after every check that could be made.
+
+    `__cause__` is the failure that left the doubt.
+    """
+
+
+class StatusUpdateError(MayarError):
+    """`update_review_statuses` stopped; every review is named once. `__cause__` is the failure.
+
+    The same call can be made again safely.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        applied: tuple[str, ...] = (),
+        unknown: tuple[str, ...] = (),
+        not_sent: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.applied = applied
+        """Ids of the reviews that have the status asked for."""
+        self.unknown = unknown
+        """Ids of the request whose outcome is in doubt."""
+        self.not_sent = not_sent
+        """Ids never sent, or sent in a request that was refused whole."""
+
+
+class PaginationError(MayarError):
+    """A list whose cursors lead nowhere: `.starting_after` is where to resume."""
+
+    def __init__(self, message: str, *, starting_after: str | None = None) -> None:
+        super().__init__(message)
+        self.starting_after = starting_after
+
+
+class ExportError(MayarError):
+    """An export stopped: `.written` reviews are safe, and it resumes at `.starting_after`."""
+
+    def __init__(
+        self, message: str, *, written: int = 0, starting_after: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.written = written
+        self.starting_after = starting_after
