@@ -31,7 +31,7 @@ from .arguments import (
 from .call import Call, Caller
 from .events import RequestEvent
 from .models import Review, ReviewPage, ReviewStats, ReviewStatus
-from .rate_limit import RateLimit
+from .rate_limit import Budget, RateLimit
 from .retry import RetryPolicy
 from .transport import Secret, Transport, check_origin
 
@@ -52,8 +52,9 @@ T = TypeVar("T")
 def _forgetful(
     method: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Empty the frames that an exception leaves behind: an error report that shows local
-    variables must not show a customer's email or words.
+    """Empty the frames that an exception leaves behind.
+
+    An error report that shows local variables must not show a customer's email or words.
     """
 
     @functools.wraps(method)
@@ -88,8 +89,9 @@ class ReviewsClient:
             `update_review_statuses`: for one request of fifty), more than 0; `None`: no end.
         retry: when a failed request is tried again.
         rate_limit: the budget of requests, by default 20 in any 60 seconds, for this client
-            alone; give one `RateLimit` to several clients that share an address or a key, and
-            `None` for no pacing. A 429 makes the client wait in either case.
+            alone; give one `RateLimit` to several clients that share an address or a key
+            (`redis.RedisRateLimit` where they are in several processes), and `None` for no
+            pacing. A 429 makes the client wait in either case.
         on_event: called with a `RequestEvent` after each attempt and before each wait.
 
     Raises:
@@ -104,10 +106,10 @@ class ReviewsClient:
         *,
         base_url: str | None = None,
         session: ClientSession | None = None,
-        timeout: float = 30.0,  # noqa: ASYNC109  of an attempt, see above
+        timeout: float = 30.0,
         deadline: float | None = 120.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  a frozen value
-        rate_limit: RateLimit | None | NothingType = NOTHING,
+        rate_limit: Budget | NothingType | None = NOTHING,
         on_event: Callable[[RequestEvent], object] | None = None,
     ) -> None:
         key = Secret(os.environ.get("MAYAR_API_KEY", "") if api_key is None else api_key)
@@ -133,8 +135,8 @@ class ReviewsClient:
     def with_options(
         self,
         *,
-        timeout: float | NothingType = NOTHING,  # noqa: ASYNC109
-        deadline: float | None | NothingType = NOTHING,
+        timeout: float | NothingType = NOTHING,
+        deadline: float | NothingType | None = NOTHING,
         retry: RetryPolicy | NothingType = NOTHING,
         on_event: Callable[[RequestEvent], object] | None = None,
     ) -> ReviewsClient:
@@ -184,7 +186,9 @@ class ReviewsClient:
         await self._caller.transport.aclose()
 
     def __repr__(self) -> str:
-        return f"<ReviewsClient {self._caller.transport.origin}>"
+        # Also of a client whose making was refused: an error report may show that one.
+        caller = getattr(self, "_caller", None)
+        return f"<ReviewsClient {caller.transport.origin}>" if caller else "<ReviewsClient>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

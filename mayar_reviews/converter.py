@@ -66,13 +66,13 @@ def structure_all(values: list[Any], cls: type[T], path: str) -> tuple[T, ...]:
 
 def mistyped(path: str, expected: type, found: object) -> ResponseError:
     """The error for a value of a wrong type."""
-    return _unfit(path, str(_Misfit(expected.__name__, found)))
+    return unfit(path, str(_MisfitError(expected.__name__, found)))
 
 
-def _unfit(path: str, fault: str) -> ResponseError:
+def unfit(path: str, fault: str) -> ResponseError:
+    """The error for a well-formed answer that is not of the API's shape."""
     error = ResponseError(f"{path}: {fault}", path=path)
-    # A well-formed answer of a wrong shape will have it the next time, too.
-    error.transient = False
+    error.transient = False  # it will be of the same shape the next time
     return error
 
 
@@ -84,18 +84,18 @@ def _explain(value: object, cls: type[Any], path: str) -> ResponseError:
     except Exception as error:
         # A line is "fault @ $.path", the path made of attributes' names.
         fault, _, where = transform_error(error, path, _describe)[0].rpartition(" @ ")
-        return _unfit(re.sub(r"_([a-z])", lambda match: match[1].upper(), where), fault)
-    return _unfit(path, "does not fit")
+        return unfit(re.sub(r"_([a-z])", lambda match: match[1].upper(), where), fault)
+    return unfit(path, "does not fit")
 
 
 def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return "a required field is missing"
     # Only of our own exceptions is it known that their texts hold no value.
-    return str(error) if isinstance(error, _Misfit) else "does not fit"
+    return str(error) if isinstance(error, _MisfitError) else "does not fit"
 
 
-class _Misfit(Exception):
+class _MisfitError(Exception):
     def __init__(self, expected: str, found: object) -> None:
         super().__init__(f"expected {expected}, got {type(found).__name__}")
 
@@ -104,7 +104,7 @@ def _exactly(kind: type) -> _Hook:
     # By exact type: plain cattrs would turn 4.7 into 4, None into "None" and "false" into True.
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not kind:
-            raise _Misfit(kind.__name__, value)
+            raise _MisfitError(kind.__name__, value)
         return value
 
     return structure
@@ -112,7 +112,7 @@ def _exactly(kind: type) -> _Hook:
 
 def _number(value: Any, _: Any) -> Any:
     if type(value) is not float and type(value) is not int:
-        raise _Misfit("number", value)
+        raise _MisfitError("number", value)
     return value
 
 
@@ -121,18 +121,18 @@ _STATUSES: dict[str, ReviewStatus] = dict(ReviewStatus.__members__)
 
 def _status(value: Any, _: Any) -> ReviewStatus | str:
     if type(value) is not str:
-        raise _Misfit("str", value)
+        raise _MisfitError("str", value)
     return _STATUSES.get(value, value)
 
 
 def _time(value: Any, _: Any) -> datetime:
     if type(value) is not int:
-        raise _Misfit("int", value)
+        raise _MisfitError("int", value)
     try:
         return datetime.fromtimestamp(value / 1000, UTC)
     except (ArithmeticError, ValueError, OSError):
         pass
-    raise _Misfit("a time in Unix milliseconds", value)
+    raise _MisfitError("a time in Unix milliseconds", value)
 
 
 def _camel(name: str) -> str:
@@ -162,7 +162,7 @@ def _converter(*, detailed: bool = False) -> Converter:
         def structure(value: Any, _: Any) -> Any:
             # Else a class of optional fields would be made of any string or list.
             if type(value) is not dict:
-                raise _Misfit("object", value)
+                raise _MisfitError("object", value)
             return inner(value, cls)
 
         return structure
@@ -194,7 +194,7 @@ def _converter(*, detailed: bool = False) -> Converter:
             if value is None:
                 return ()
             if type(value) is not list:
-                raise _Misfit("array", value)
+                raise _MisfitError("array", value)
             if None in value:
                 value = [one for one in value if one is not None]
             made: tuple[Any, ...] = inner(value, cls)

@@ -14,16 +14,28 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from .arguments import check_seconds, check_whole
 from .errors import DeadlineExceededError
-
 
 # A timer may fire a clock tick early, and two clocks never agree to the last digit: slots come
 # back this many seconds late, and are handed out by timers that are this much early.
 _MARGIN = 0.001
 _EARLY = 0.0005
+
+
+class Budget(Protocol):
+    """What a client needs of a budget; `RateLimit` has it, and `redis.RedisRateLimit`."""
+
+    def slot(
+        self, until: float | None = None, on_wait: Callable[[float], None] | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold a slot for one request."""
+
+    async def pause(self, seconds: float) -> None:
+        """Hand out no slot for so long."""
 
 
 class RateLimit:

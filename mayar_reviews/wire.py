@@ -1,5 +1,6 @@
-"""The API's wire format, without I/O: arguments become an `Endpoint`, an `Answer` becomes a
-model or an exception.
+"""The API's wire format, without I/O.
+
+Arguments become an `Endpoint`, an `Answer` becomes a model or an exception.
 
 How fields become attributes is the business of `converter`; nothing here sends, waits or
 tries again.
@@ -29,7 +30,7 @@ from .arguments import (
     StatusUpdate,
     StoreReviews,
 )
-from .converter import mistyped, structure, structure_all, to_json
+from .converter import mistyped, structure, structure_all, to_json, unfit
 from .errors import APIError, PaginationError, ResponseError, ValidationError
 from .models import Review, ReviewPage, ReviewStats
 
@@ -225,7 +226,7 @@ def decode(endpoint: Endpoint[T], answer: Answer) -> T:
     if word == "failed":
         raise _build(ValidationError, 200, answer, body)
     if word not in ("success", "sukses"):
-        raise ResponseError('$.messages is neither "success" nor "failed"', path="$.messages")
+        raise unfit("$.messages", 'neither "success" nor "failed"')
     return endpoint.read(body)
 
 
@@ -266,14 +267,11 @@ def _messages(body: _Envelope) -> str:
 
 def _build(kind: type[APIError], status: int, answer: Answer, body: _Envelope) -> APIError:
     messages = body.get("messages", body.get("message"))
-    if isinstance(messages, str) or "data" in body:
-        data = body.get("data")
-    else:
-        data = body
+    enveloped = isinstance(messages, str) or "data" in body
     return kind(
         messages if isinstance(messages, str) else "",
         status_code=status,
-        data=data,
+        data=body.get("data") if enveloped else body,
         request_id=_header(answer, "x-request-id"),
         retry_after=_retry_after(answer),
     )

@@ -1,0 +1,1 @@
+"""The judge: a clock that costs nothing and a server that misbehaves on demand."""

@@ -1,0 +1,1 @@
+"""The server that users test against is itself tested against the documentation."""
