@@ -26,7 +26,7 @@ from .errors import (
     TransportError,
 )
 from .events import RequestEvent
-from .rate_limit import RateLimit
+from .rate_limit import Budget
 from .retry import RetryPolicy
 from .transport import Transport
 from .wire import Answer, Endpoint, decode
@@ -46,7 +46,7 @@ class Caller:
     """What the calls of one client have in common."""
 
     transport: Transport
-    rate_limit: RateLimit
+    rate_limit: Budget
     retry: RetryPolicy
     timeout: float
     deadline: float | None
@@ -102,10 +102,11 @@ class Call:
                 return outcome
             if outcome.in_doubt and endpoint.method != "GET":
                 doubt = outcome
-            if isinstance(outcome, DeadlineExceededError) or self._cut_short(outcome):
+            if self._cut_short(outcome):
+                outcome = DeadlineExceededError("the deadline passed before the answer was here")
+            if isinstance(outcome, DeadlineExceededError):
                 # What failed before says more than that time has run out.
-                late = DeadlineExceededError("the deadline passed before the answer was here")
-                raise self._end(endpoint, failure or late, doubt)
+                raise self._end(endpoint, failure or outcome, doubt)
             failure = outcome
             replayable = endpoint.replayable
             if settle and (doubt is failure or (doubt and isinstance(failure, ConflictError))):
@@ -146,6 +147,7 @@ class Call:
         """One exchange; a failure is returned, without the frames that held the answer."""
         caller = self._caller
         loop = asyncio.get_running_loop()
+        before = self.attempts
         answer: Answer | None = None
         outcome: T | MayarError
         try:
@@ -160,10 +162,10 @@ class Call:
                 self.attempts += 1
                 answer = await caller.transport.send(endpoint, limit)
             outcome = self._understand(endpoint, answer)
-        except DeadlineExceededError as error:
-            return error.with_traceback(None)
         except MayarError as error:
             outcome = error.with_traceback(None)
+            if self.attempts == before:
+                return outcome  # no slot, nothing was sent
         reason = type(outcome).__name__ if isinstance(outcome, MayarError) else None
         seconds = loop.time() - started
         self._tell("attempt", endpoint, None if answer is None else answer.status, seconds, reason)

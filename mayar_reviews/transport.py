@@ -144,8 +144,6 @@ class Transport:
         """
         if self.closed:
             raise RuntimeError("this ReviewsClient is closed: make a new one")
-        if self._session is not None and self._session.closed:
-            raise RuntimeError("the session lent to this ReviewsClient is closed")
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -153,6 +151,8 @@ class Transport:
             raise RuntimeError(
                 "this ReviewsClient was used in another event loop: make one client per loop"
             )
+        if self._session is not None and self._session.closed:
+            raise RuntimeError("the session lent to this ReviewsClient is closed")
 
     async def aclose(self) -> None:
         """Close the session, unless it is a lent one; calls under way end as lost."""
@@ -174,6 +174,10 @@ class Transport:
         """
         if self._session is None:
             self._session = _open_session()
+        if self.closed or self._session.closed:  # while the call was waiting
+            closed = ConnectionFailedError("the client was closed before this was sent")
+            closed.transient = False
+            raise closed
         failure: MayarError
         try:
             async with (

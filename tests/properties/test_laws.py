@@ -1,0 +1,387 @@
+"""Laws that hold for whatever hypothesis thinks of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mayar_reviews import (
+    ConnectionFailedError,
+    ConnectionLostError,
+    MayarError,
+    PaginationError,
+    RateLimit,
+    RateLimitError,
+    ResponseError,
+    RetryPolicy,
+    Review,
+    ReviewPage,
+    ReviewsClient,
+    ServerError,
+)
+from mayar_reviews.arguments import CustomerReview, NewReview, Product, ProductReviews
+from mayar_reviews.pagination import pages, reviews
+from mayar_reviews.wire import (
+    Answer,
+    Endpoint,
+    create_review,
+    decode,
+    get_customer_id,
+    get_customer_review,
+    get_merchant_stats,
+    get_product_stats,
+    list_product_reviews,
+)
+from tests.faults.clock import virtual_run
+from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review, too_many
+
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+
+LIST = list_product_reviews(ProductReviews("product-1"))
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+# --- cursors ------------------------------------------------------------------------------------
+
+
+def _review(number: int) -> Review:
+    return Review(str(number), "product-1", "customer-1", "user-1", 5, "ACTIVE", WHEN, WHEN)
+
+
+@define
+class Scripted:
+    """What `pages` needs of a call, answered from a dict of pages by cursor."""
+
+    by_cursor: dict[str | None, ReviewPage]
+    attempts: int = 0
+
+    def start(self) -> None:
+        """Each page is a call of its own."""
+
+    async def run(self, cursor: str | None) -> ReviewPage:
+        """The page of that cursor."""
+        self.attempts += 1
+        return self.by_cursor[cursor]
+
+
+def _walk(by_cursor: dict[str | None, ReviewPage], start: str | None = None) -> list[str]:
+    async def collect() -> list[str]:
+        walk = pages(Scripted(by_cursor), lambda cursor: cursor, start)  # type: ignore[arg-type,return-value]
+        return [review.id async for review in reviews(walk)]
+
+    return asyncio.run(collect())
+
+
+@MANY
+@given(st.lists(st.integers(0, 7), max_size=60), st.data())
+def test_any_partition_into_pages_is_the_same_list(sizes: list[int], data: st.DataObject) -> None:
+    """However a list is cut into pages, empty ones among them, it comes out whole, in order."""
+    numbers = iter(range(10**6))
+    chunks = [[next(numbers) for _ in range(size)] for size in [*sizes, 3]]
+    names = data.draw(
+        st.lists(
+            st.text(min_size=1, max_size=8), unique=True, min_size=len(sizes), max_size=len(sizes)
+        )
+    )
+    cursors: list[str | None] = [None, *names]
+    by_cursor = {
+        cursor: ReviewPage(
+            tuple(map(_review, chunk)), index < len(sizes), (*names, None)[index], ()
+        )
+        for index, (cursor, chunk) in enumerate(zip(cursors, chunks, strict=True))
+    }
+    whole = [str(number) for chunk in chunks for number in chunk]
+    assert _walk(by_cursor) == whole
+    start = data.draw(st.sampled_from(range(len(cursors))))
+    rest = [str(number) for chunk in chunks[start:] for number in chunk]
+    assert _walk(by_cursor, cursors[start]) == rest
+
+
+@MANY
+@given(st.lists(st.integers(0, 6), min_size=7, max_size=7), st.integers(0, 6))
+def test_any_graph_of_cursors_ends(edges: list[int], end: int) -> None:
+    """Whatever the cursors lead to, a walk ends: whole, or with a PaginationError."""
+    by_cursor: dict[str | None, ReviewPage] = {
+        (str(node) if node else None): ReviewPage((_review(node),), node != end, str(following), ())
+        for node, following in enumerate(edges)
+    }
+    by_cursor["0"] = by_cursor[None]
+    visited: list[int] = []
+    node, looped = 0, False
+    while node != end and not looped:
+        visited.append(node)
+        node = edges[node]
+        looped = node in visited[1:] or visited.count(0) > 1
+    try:
+        got = _walk(by_cursor)
+    except PaginationError:
+        assert looped or edges[visited[-1]] in visited
+    else:
+        assert got[-1] == str(end)
+
+
+# --- passing faults ------------------------------------------------------------------------------
+
+PASSING: list[Callable[[], Step]] = [
+    lambda: Respond(500),
+    lambda: Respond(503, b"<html>"),
+    lambda: Break("request"),
+    lambda: Break("request", "reset"),
+    lambda: Break("request", "hang"),
+    lambda: Break("body", "close"),
+    lambda: Behave(cut=2),
+    lambda: Respond(200, b"<html>"),
+    lambda: Behave(length_error=7),
+]
+
+
+@QUICK
+@given(
+    st.lists(st.sampled_from(PASSING), max_size=3),
+    st.lists(st.integers(0, 2), max_size=4),
+    st.sampled_from(["walk", "update", "create"]),
+)
+def test_passing_faults_are_invisible(
+    faults: list[Callable[[], Step]], limited: list[int], what: str
+) -> None:
+    """Fewer faults than attempts, and any number of 429s: the caller sees the right result."""
+
+    async def scenario() -> None:
+        script: list[Step] = [fault() for fault in faults]
+        for place in limited:
+            script.insert(place, too_many("3"))
+        if what == "create":
+            script = [step for step in script if not isinstance(step, Behave)]
+        stored = [make_review(number) for number in range(1, 61)]
+        async with FaultServer(stored, customers={"a@b.id": "customer-x"}, script=script) as server:
+            async with ReviewsClient("key", base_url=server.url, rate_limit=None) as client:
+                patient = client.with_options(deadline=None)
+                match what:
+                    case "walk":
+                        got = [r.id async for r in patient.iter_product_reviews("product-1")]
+                        assert got == [review["id"] for review in stored]
+                    case "update":
+                        assert (await patient.update_review("review-1", rating=2)).rating == 2
+                        assert server.reviews[0]["rating"] == 2
+                    case "create":
+                        created = await patient.create_review(
+                            payment_link_id="product-1", customer_email="a@b.id", rating=3
+                        )
+                        assert created.rating == 3
+                        assert len(server.ledger.of("committed")) == 1
+            assert server.ledger.blind_creations() == []
+
+    virtual_run(scenario())
+
+
+# --- backoff and pacing --------------------------------------------------------------------------
+
+
+@MANY
+@given(
+    st.integers(1, 50),
+    st.floats(0, 1e6),
+    st.floats(0, 1e6),
+    st.integers(1, 5000),
+    st.floats(0, 1),
+    st.sampled_from([ServerError, ConnectionLostError, ConnectionFailedError, RateLimitError]),
+)
+def test_backoff_stays_within_its_bounds(
+    attempts: int,
+    initial: float,
+    largest: float,
+    attempt: int,
+    chance: float,
+    kind: type[MayarError],
+) -> None:
+    """Between zero and the smaller of the doubled and the largest wait; never past the attempts."""
+    policy = RetryPolicy(attempts=attempts, backoff_initial=initial, backoff_max=largest)
+    wait = policy.delay(kind(""), attempt, True, lambda: chance)
+    if attempts == 1 or (attempt >= attempts and kind is not RateLimitError):
+        assert wait is None
+    else:
+        assert wait is not None
+        assert 0 <= wait <= min(largest, initial * 2.0 ** min(attempt - 1, 64))
+
+
+@QUICK
+@given(
+    st.integers(1, 4),
+    st.lists(
+        st.tuples(st.floats(0, 5), st.floats(0, 3), st.none() | st.floats(0, 8)),
+        min_size=1,
+        max_size=15,
+    ),
+)
+def test_no_window_ever_holds_more_than_the_limit(
+    requests: int, calls: list[tuple[float, float, float | None]]
+) -> None:
+    """Whoever comes, stays and is cancelled whenever: starts are never denser than the limit."""
+    per = 2.0
+
+    async def scenario() -> None:
+        limit = RateLimit(requests, per=per)
+        loop = asyncio.get_running_loop()
+        starts: list[float] = []
+
+        async def call(after: float, lasts: float) -> None:
+            await asyncio.sleep(after)
+            async with limit.slot():
+                starts.append(loop.time())
+                await asyncio.sleep(lasts)
+
+        tasks = []
+        for after, lasts, cancelled in calls:
+            task = asyncio.create_task(call(after, lasts))
+            tasks.append(task)
+            if cancelled is not None:
+                loop.call_later(cancelled, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for index, start in enumerate(starts[requests:]):
+            assert start - starts[index] >= per
+        # Nothing was lost on the way: after one window all slots are there again.
+        await asyncio.sleep(per + 0.01)
+        before = loop.time()
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(requests):
+                await stack.enter_async_context(limit.slot())
+        assert loop.time() == before
+
+    virtual_run(scenario())
+
+
+# --- hostile answers -----------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(10**40), 10**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(["\ud800", "ACTIVE", "success", "failed", 1767063610103]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _example(name: str) -> Any:
+    return json.loads((Path(__file__).parent.parent / "examples" / f"{name}.json").read_text())
+
+
+ANSWERS: list[tuple[Endpoint[Any], Any]] = [
+    (LIST, _example("merchant_reviews") | {"hasMore": True, "nextStartingAfter": "c50"}),
+    (
+        get_customer_review(CustomerReview("product-1", "customer-1")),
+        _example("customer_review"),
+    ),
+    (
+        create_review(NewReview("product-1", "a@b.id", 5)),
+        _example("create_review"),
+    ),
+    (get_product_stats(Product("product-1")), _example("review_stats")),
+    (get_merchant_stats(), _example("review_stats_empty")),
+    (
+        get_customer_id("a@b.id"),
+        {"statusCode": 200, "messages": "success", "data": {"id": "customer-1"}},
+    ),
+]
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [path, *(place for key, item in inner for place in _places(item, (*path, key)))]
+
+
+@MANY
+@given(st.sampled_from(ANSWERS), JSON, st.booleans(), st.data())
+def test_any_value_in_place_of_any_field(
+    case: tuple[Endpoint[Any], Any], value: Any, ascii_only: bool, data: st.DataObject
+) -> None:
+    """A model, or a MayarError: nothing raw comes through, and no value is told."""
+    endpoint, body = case
+    body = copy.deepcopy(body)
+    place = data.draw(st.sampled_from(_places(body)))
+    if not place:
+        body = value
+    else:
+        owner = body
+        for key in place[:-1]:
+            owner = owner[key]
+        owner[place[-1]] = value
+    text = json.dumps(body, ensure_ascii=ascii_only)
+    try:
+        decode(endpoint, Answer(200, {}, text.encode(errors="surrogatepass")))
+    except ResponseError as error:
+        secret = value if isinstance(value, str) and len(value) > 12 else "\x00never\x00"
+        assert secret not in str(error)  # noqa: PT017  it need not be raised
+    except MayarError:
+        pass
+
+
+@MANY
+@given(st.binary(max_size=200), st.integers(100, 999))
+def test_any_bytes_with_any_status(body: bytes, status: int) -> None:
+    """Whatever comes over the wire is understood or refused as one of ours."""
+    with contextlib.suppress(MayarError):
+        decode(LIST, Answer(status, {}, body))
+
+
+REVIEWS = st.fixed_dictionaries(
+    {
+        "id": st.text(),
+        "paymentLinkId": st.text(),
+        "customerId": st.text(),
+        "userId": st.text(),
+        "rating": st.integers(1, 5),
+        "status": st.sampled_from(["ACTIVE", "ARCHIVED", "INACTIVE"]) | st.text(),
+        "createdAt": st.integers(0, 253402300799000),
+        "updatedAt": st.integers(0, 253402300799000),
+    },
+    optional={
+        "message": st.none() | st.text(),
+        "customer": st.none() | st.fixed_dictionaries({"id": st.text()}),
+        "content": st.none()
+        | st.lists(st.fixed_dictionaries({}, optional={"value": st.text()}), max_size=3),
+        "whatever": st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=6,
+        ),
+    },
+)
+
+
+@MANY
+@given(st.lists(REVIEWS, max_size=5))
+def test_every_review_comes_out_as_it_was_sent(sent: list[dict[str, Any]]) -> None:
+    """Field by field, times to the millisecond, and `raw` to the last unknown field."""
+    body = {"statusCode": 200, "messages": "success", "data": sent, "hasMore": False}
+    page = decode(LIST, Answer(200, {}, json.dumps(body).encode()))
+    for review, raw in zip(page.data, sent, strict=True):
+        assert (review.id, review.customer_id, review.rating) == (
+            raw["id"],
+            raw["customerId"],
+            raw["rating"],
+        )
+        assert review.status == raw["status"]
+        assert review.message == raw.get("message")
+        assert round(review.created_at.timestamp() * 1000) == raw["createdAt"]
+        assert len(review.content) == len(raw.get("content") or ())
+    assert list(page.raw) == sent

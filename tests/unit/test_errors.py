@@ -1,0 +1,105 @@
+"""The tree of exceptions: drawn, whole, and fit to cross a process boundary."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+import mayar_reviews
+from mayar_reviews import (
+    APIError,
+    ConflictError,
+    ExportError,
+    InvalidArgumentError,
+    MayarError,
+    OutcomeUnknownError,
+    PaginationError,
+    RateLimitError,
+    ResponseError,
+    Review,
+    ReviewPage,
+    ReviewStats,
+    ServerError,
+    StatusUpdateError,
+    errors,
+)
+
+
+def _tree(kind: type[MayarError] = MayarError, depth: int = 0) -> list[tuple[int, str]]:
+    inner = [line for child in kind.__subclasses__() for line in _tree(child, depth + 1)]
+    return [(depth, kind.__name__), *inner]
+
+
+def test_the_drawing_shows_the_tree() -> None:
+    """The module's docstring draws each exception under its parent, in order."""
+    assert errors.__doc__ is not None
+    drawn = re.findall(r"^([│ ]*(?:[├└]── )?)(\w+Error)\b", errors.__doc__, re.MULTILINE)
+    assert [(len(indent) // 4, name) for indent, name in drawn] == _tree()
+
+
+def test_every_exception_is_exported() -> None:
+    """Whatever can be raised can be caught by its public name."""
+    for _, name in _tree():
+        assert name in mayar_reviews.__all__
+
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+REVIEW = Review("r-1", "p-1", "c-1", "u-1", 5, "ACTIVE", WHEN, WHEN, "Bagus")
+
+
+def _conflict() -> ConflictError:
+    error = ConflictError("sudah", status_code=409)
+    error.existing = REVIEW
+    return error
+
+
+def _caused() -> OutcomeUnknownError:
+    error = OutcomeUnknownError("unknown")
+    error.__cause__ = ServerError("broken", status_code=500, data={"a": [1]})
+    return error
+
+
+EXAMPLES = [
+    *(getattr(mayar_reviews, name)("text") for _, name in _tree()),
+    InvalidArgumentError("rating is out of range", field="rating"),
+    APIError("text", status_code=418, data={"a": 1}, request_id="req", retry_after=1.0),
+    RateLimitError("text", status_code=429, retry_after=7.0),
+    ResponseError("$.data: expected", path="$.data"),
+    StatusUpdateError("stopped", applied=("a",), unknown=("b",), not_sent=("c",)),
+    PaginationError("cycle", starting_after="c50"),
+    ExportError("stopped", written=7, starting_after="c50"),
+    _conflict(),
+    _caused(),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_pickles_and_copies(error: MayarError) -> None:
+    """With its text, its attributes, its notes and its cause."""
+    error.attempts = 3
+    error.starting_after = "c100"
+    error.add_note("a note")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert repr(again) == repr(error)
+        assert vars(again) == vars(error)
+        assert repr(again.__cause__) == repr(error.__cause__)
+
+
+def test_models_pickle_copy_and_hash() -> None:
+    """Frozen values: equal after a round trip, usable in sets."""
+    page = ReviewPage((REVIEW,), True, "c50", ({"id": "r-1", "new": 1},))
+    stats = ReviewStats(1, 5.0, ())
+    for value in (REVIEW, page, stats):
+        assert pickle.loads(pickle.dumps(value)) == value
+        assert copy.deepcopy(value) == value
+        assert len({value, copy.copy(value)}) == 1
+        with pytest.raises(AttributeError):
+            value.id = "other"  # type: ignore[misc,union-attr]
+    assert "new" not in repr(page)
+    assert pickle.loads(pickle.dumps(page)).raw == page.raw

@@ -1,0 +1,262 @@
+"""Understanding an answer: the envelope's rules, strict types, `Retry-After`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mayar_reviews import (
+    APIError,
+    MayarError,
+    NotFoundError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    ValidationError,
+)
+from mayar_reviews.arguments import ProductReviews
+from mayar_reviews.wire import Answer, decode, get_merchant_stats, list_product_reviews
+
+LIST = list_product_reviews(ProductReviews("product-1"))
+REVIEW = {
+    "id": "review-1",
+    "paymentLinkId": "product-1",
+    "customerId": "customer-1",
+    "userId": "user-1",
+    "rating": 5,
+    "status": "ACTIVE",
+    "createdAt": 1767063610103,
+    "updatedAt": 1767063610103,
+}
+PAGE = {"statusCode": 200, "messages": "success", "hasMore": False}
+
+
+def answer(body: Any, status: int = 200, **headers: str | tuple[str, ...]) -> Answer:
+    return Answer(
+        status,
+        {
+            name.replace("_", "-"): (value,) if isinstance(value, str) else value
+            for name, value in headers.items()
+        },
+        body if isinstance(body, bytes) else json.dumps(body).encode(),
+    )
+
+
+def page_of(**fields: Any) -> Answer:
+    return answer(PAGE | {"data": [REVIEW | fields]})
+
+
+def test_only_what_is_required_is_required() -> None:
+    """A review without anything optional has `None` and `()` in its place."""
+    (review,) = decode(LIST, page_of()).data
+    assert review.message is None
+    assert (review.multiple_image, review.content) == ((), ())
+    assert (review.customer, review.payment_link) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message": None, "multipleImage": None, "content": None},
+        {"customer": None, "paymentLink": None},
+        {"customer": {}, "paymentLink": {}},
+        {"customer": {"id": None, "name": None}},
+        {"content": [{"id": None, "value": None, "file": None}]},
+        {"content": [{"file": {"size": None}}, {}]},
+        {"multipleImage": [{"description": None}, {}, None]},
+    ],
+)
+def test_whatever_is_optional_may_be_null(fields: dict[str, Any]) -> None:
+    """At any depth: missing or null is no fault."""
+    decode(LIST, page_of(**fields))
+
+
+@pytest.mark.parametrize("field", REVIEW)
+def test_a_required_field_is_missed(field: str) -> None:
+    """The path says which one."""
+    without = {name: value for name, value in REVIEW.items() if name != field}
+    with pytest.raises(ResponseError, match="required") as caught:
+        decode(LIST, answer(PAGE | {"data": [REVIEW, without]}))
+    assert caught.value.path == f"$.data[1].{field}"
+    with pytest.raises(ResponseError, match="got NoneType") as caught:
+        decode(LIST, page_of(**{field: None}))
+    assert caught.value.path == f"$.data[0].{field}"
+
+
+WRONG: tuple[Any, ...] = (4.7, 5.0, "5", True, [5], {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        *(({"rating": value}, "$.data[0].rating") for value in WRONG),
+        *(({"id": value}, "$.data[0].id") for value in (7, {"a": 1}, ["x"], False)),
+        ({"message": ["x"]}, "$.data[0].message"),
+        ({"status": 3}, "$.data[0].status"),
+        *(
+            ({"createdAt": value}, "$.data[0].createdAt")
+            for value in ("1767063610103", 1767063610103.5, True, 10**18, -(10**18))
+        ),
+        ({"customer": []}, "$.data[0].customer"),
+        ({"customer": "x"}, "$.data[0].customer"),
+        ({"customer": {"name": 5}}, "$.data[0].customer.name"),
+        ({"paymentLink": {"subType": {}}}, "$.data[0].paymentLink.subType"),
+        ({"content": {}}, "$.data[0].content"),
+        ({"content": ""}, "$.data[0].content"),
+        ({"content": ["x"]}, "$.data[0].content[0]"),
+        ({"content": [{}, {"file": {"size": "1"}}]}, "$.data[0].content[1].file.size"),
+        ({"multipleImage": [{"fileType": 1}]}, "$.data[0].multipleImage[0].fileType"),
+    ],
+    ids=repr,
+)
+def test_nothing_is_coerced(fields: dict[str, Any], path: str) -> None:
+    """A value of a wrong type is told by its path and types, never by itself."""
+    with pytest.raises(ResponseError) as caught:
+        decode(LIST, page_of(**fields))
+    assert caught.value.path == path
+    assert not caught.value.transient
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_a_hostile_page_is_explained_by_its_first_fault() -> None:
+    """A million wrong items are not a million reports."""
+    with pytest.raises(ResponseError) as caught:
+        decode(
+            LIST,
+            answer(
+                b'{"statusCode":200,"messages":"success","hasMore":false,"data":['
+                + b"1," * 10**6
+                + b"1]}"
+            ),
+        )
+    assert str(caught.value) == "$.data[0]: expected object, got int"
+
+
+@pytest.mark.parametrize("word", ["success", "SUCCESS", "Success", "sukses"])
+def test_the_words_for_success(word: str) -> None:
+    """Also in the singular, `message`, which some endpoints use."""
+    decode(LIST, answer(PAGE | {"messages": word, "data": []}))
+    singular = {"statusCode": 200, "message": word, "hasMore": False, "data": []}
+    decode(LIST, answer(singular))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "expected"),
+    [
+        ({"statusCode": 200, "messages": "failed", "data": {"a": 1}}, 200, ValidationError),
+        ({"statusCode": 200, "message": "Failed"}, 200, ValidationError),
+        ({"statusCode": 404, "messages": "x"}, 200, NotFoundError),
+        ({"statusCode": 200, "messages": "success", "data": []}, 500, ServerError),
+        ({"statusCode": 200, "messages": "success", "data": []}, 404, NotFoundError),
+        ({"error": "x"}, 404, NotFoundError),
+        (b"<html>", 404, NotFoundError),
+        (b"", 503, ServerError),
+        ({"statusCode": 302, "messages": "success"}, 200, ResponseError),
+        ({"statusCode": 201, "messages": "success"}, 200, ResponseError),
+        ({"statusCode": True, "messages": "success"}, 200, ResponseError),
+        ({"statusCode": 200, "messages": None}, 200, ResponseError),
+        ({"statusCode": 200, "messages": "maybe"}, 200, ResponseError),
+        ({"statusCode": 200, "messages": "success"}, 200, ResponseError),
+        ({"statusCode": 200, "messages": "success", "data": {}}, 200, ResponseError),
+        ({"messages": "success", "data": []}, 200, ResponseError),
+        (b"{}", 200, ResponseError),
+        (b'"success"', 200, ResponseError),
+        (b"NaN", 200, ResponseError),
+        (b'{"a": NaN, "b": "\\ud800"}', 200, ResponseError),
+        (b"\xef\xbb\xbf{}", 200, ResponseError),
+    ],
+    ids=repr,
+)
+def test_what_is_no_success(body: Any, status: int, expected: type[MayarError]) -> None:
+    """The worse of HTTP's word and the body's counts."""
+    with pytest.raises(expected) as caught:
+        decode(LIST, answer(body, status))
+    assert type(caught.value) is expected
+
+
+def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:
+    """What a gateway says is on the exception, its text out of the message."""
+    with pytest.raises(APIError) as caught:
+        decode(LIST, answer(b"<h1>Bad gateway</h1>", 502))
+    assert caught.value.data == "<h1>Bad gateway</h1>"
+    assert caught.value.messages == ""
+    assert str(caught.value) == "the server failed (status 502)"
+    with pytest.raises(APIError) as caught:
+        decode(LIST, answer({"error": {"code": 7}}, 400))
+    assert caught.value.data == {"error": {"code": 7}}
+    with pytest.raises(APIError) as caught:
+        decode(LIST, answer({"statusCode": 404, "messages": ["a", 1]}, 404))
+    assert caught.value.messages == ""
+    assert caught.value.data == {"statusCode": 404, "messages": ["a", 1]}
+
+
+def test_null_stats_are_no_stats() -> None:
+    """`null` in place of `{}`; but not nothing at all."""
+    endpoint = get_merchant_stats()
+    assert (
+        decode(endpoint, answer({"statusCode": 200, "messages": "success", "data": None})) is None
+    )
+    with pytest.raises(ResponseError):
+        decode(endpoint, answer({"statusCode": 200, "messages": "success"}))
+
+
+DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("007", 7.0),
+        ("86400", 86400.0),
+        ("9" * 5000, float("inf")),
+        ("Fri, 20 Nov 2026 10:00:30 GMT", 30.0),
+        ("Friday, 20-Nov-26 10:00:30 GMT", 30.0),
+        ("Fri Nov 20 10:00:30 2026", 30.0),
+        ("Fri, 20 Nov 2026 10:00:00 GMT", 0.0),
+        ("Fri, 20 Nov 2026 09:59:59 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 251607131999.0),
+        ("Fri, 20 Nov 100000 10:00:00 GMT", None),
+        ("Fri, 32 Nov 2026 10:00:30 GMT", None),
+        ("Fri, 20 Nov 2026 25:00:30 GMT", None),
+        ("Fri, 20 Nov 2026 10:00:30 +0100", None),
+        ("fri, 20 nov 2026 10:00:30 gmt", None),
+        ("2026-11-20T10:00:30Z", None),
+        ("9999 date", None),
+        ("-5", None),
+        ("+5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("1_0", None),
+        ("0x10", None),
+        ("\u0663", None),
+        ("\u00b2", None),
+        ("1m0s", None),
+        ("5, 10", None),
+        ("5 10", None),
+        ("garbage", None),
+        ("", None),
+        ("inf", None),
+        ("nan", None),
+        (("5", "10"), 10.0),
+        (("garbage", "10"), 10.0),
+        (("10", "-1"), 10.0),
+        ((), None),
+    ],
+)
+def test_retry_after(values: str | tuple[str, ...], expected: float | None) -> None:
+    """Digits, or a date against the answer's own; of several the longest; nothing else."""
+    with pytest.raises(RateLimitError) as caught:
+        decode(LIST, answer(b"", 429, retry_after=values, date=DATE))
+    assert caught.value.retry_after == expected
+
+
+def test_a_date_without_the_servers_own() -> None:
+    """Without a `Date` of the answer, ours has to do."""
+    with pytest.raises(RateLimitError) as caught:
+        decode(LIST, answer(b"", 429, retry_after="Fri, 20 Nov 2099 10:00:00 GMT"))
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after > 86400
