@@ -7,10 +7,10 @@ interrupted creation to `creation`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import random
+from asyncio import get_running_loop, sleep
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
@@ -75,7 +75,7 @@ class Call:
         """
         self._caller.transport.check_usable()
         deadline = math.inf if self._caller.deadline is None else self._caller.deadline
-        self._until = asyncio.get_running_loop().time() + deadline
+        self._until = get_running_loop().time() + deadline
 
     async def run(
         self,
@@ -135,21 +135,22 @@ class Call:
         if seconds > self._patience():
             return False
         self._tell("wait", endpoint, None, seconds, reason)
-        await asyncio.sleep(seconds)
+        await sleep(seconds)
         return True
 
     def _patience(self) -> float:
         if math.isinf(self._until):
             return _LONGEST_WAIT
-        return self._until - asyncio.get_running_loop().time()
+        return self._until - get_running_loop().time()
 
     async def _attempt(self, endpoint: Endpoint[T]) -> T | MayarError:
         """One exchange; a failure is returned, without the frames that held the answer."""
         caller = self._caller
-        loop = asyncio.get_running_loop()
+        loop = get_running_loop()
         before = self.attempts
         answer: Answer | None = None
         outcome: T | MayarError
+        before, started = self.attempts, loop.time()
         try:
             async with caller.rate_limit.slot(
                 None if math.isinf(self._until) else self._until,
@@ -164,8 +165,8 @@ class Call:
             outcome = self._understand(endpoint, answer)
         except MayarError as error:
             outcome = error.with_traceback(None)
-            if self.attempts == before:
-                return outcome  # no slot, nothing was sent
+        if self.attempts == before:
+            return outcome  # there was no slot to be had
         reason = type(outcome).__name__ if isinstance(outcome, MayarError) else None
         seconds = loop.time() - started
         self._tell("attempt", endpoint, None if answer is None else answer.status, seconds, reason)
@@ -181,7 +182,7 @@ class Call:
 
     def _cut_short(self, failure: MayarError) -> bool:
         """Whether it was the deadline that ended the attempt."""
-        late = asyncio.get_running_loop().time() >= self._until - _AT_THE_DEADLINE
+        late = get_running_loop().time() >= self._until - _AT_THE_DEADLINE
         return late and isinstance(failure, TransportError)
 
     async def _pause(self, seconds: float | None) -> None:

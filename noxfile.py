@@ -1,0 +1,54 @@
+"""The checks and the Python versions they run on; `nox --list` names them.
+
+`.ci/run` runs the newest dependencies and the lowest allowed ones on one Python, and a smoke
+test on the others.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+nox.options.sessions = ["checks", "tests-3.11"]
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run all tests with the newest dependencies."""
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "-m", "slow or not slow", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest dependencies that `pyproject.toml` allows."""
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    allowed = {dep for deps in (project["dependencies"], *extras) for dep in deps if ">=" in dep}
+    constraints = Path(session.create_tmp()) / "lowest.txt"
+    constraints.write_text(
+        "\n".join(re.sub(r"(\[.*\])?>=", "==", dep).partition(";")[0] for dep in allowed)
+    )
+    session.install(".[test]", "-c", str(constraints))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def smoke(session: nox.Session) -> None:
+    """Install nothing but the package and its command line, and run the demo."""
+    session.install(".[cli]")
+    session.run("mayar-reviews", "demo", "--output", f"{session.create_tmp()}/reviews.jsonl")
+
+
+@nox.session(python="3.11")
+def checks(session: nox.Session) -> None:
+    """Formatter, linter and type checkers."""
+    session.install("-e", ".[check]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("pyright")
