@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NoReturn, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import orjson
 from attrs import field, frozen
@@ -66,128 +66,94 @@ class Endpoint(Generic[T_co]):
     method: str
     route: str
     """The path as documented, such as `/products/{payment_link_id}/reviews`: safe to log."""
-    replayable: bool
-    """Whether doing it twice is the same as doing it once."""
     read: Callable[[_Envelope], T_co] = field(repr=False)
-    path: str = field(repr=False)
+    ids: Mapping[str, str] = field(factory=dict, repr=False)
     query: Mapping[str, Any] = field(factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    replayable: bool = True
+    """Whether doing it twice is the same as doing it once."""
 
     @property
     def target(self) -> str:
         """The path and query, percent-encoded."""
-        # `quote` rather than `quote_plus`: a `+` for a space is understood by forms only.
-        return f"{self.path}?{urlencode(self.query, quote_via=quote)}" if self.query else self.path
+        path = self.route.format_map(self.ids)
+        # `quote` rather than `quote_plus`: only forms take a `+` for a space.
+        return f"{path}?{urlencode(self.query, quote_via=quote)}" if self.query else path
 
 
 # --- the endpoints -------------------------------------------------------------------------
 
 
 def create_review(new: NewReview) -> Endpoint[Review]:
+    body = orjson.dumps(to_json(new))
     return Endpoint(
-        name="create_review",
-        method="POST",
-        route="/reviews/create",
-        path="/reviews/create",
-        body=orjson.dumps(to_json(new)),
-        replayable=False,
-        read=_review,
+        "create_review", "POST", "/reviews/create", _review, body=body, replayable=False
     )
 
 
 def update_review(changes: ReviewChanges) -> Endpoint[Review]:
     return Endpoint(
-        name="update_review",
-        method="POST",
-        route="/reviews/{review_id}/update",
-        path=f"/reviews/{changes.review_id}/update",
+        "update_review",
+        "POST",
+        "/reviews/{review_id}/update",
+        _review,
+        {"review_id": changes.review_id},
         body=orjson.dumps(to_json(changes)),
         replayable=not changes.touches_media,
-        read=_review,
     )
 
 
 def get_customer_review(asked: CustomerReview) -> Endpoint[Review | None]:
     return Endpoint(
-        name="get_customer_review",
-        method="GET",
-        route="/products/{payment_link_id}/reviews/customer",
-        path=f"/products/{asked.payment_link_id}/reviews/customer",
-        query={"customerId": asked.customer_id},
-        replayable=True,
-        read=_review_or_none,
+        "get_customer_review",
+        "GET",
+        "/products/{payment_link_id}/reviews/customer",
+        _review_or_none,
+        {"payment_link_id": asked.payment_link_id},
+        {"customerId": asked.customer_id},
     )
 
 
 def list_product_reviews(asked: ProductReviews) -> Endpoint[ReviewPage]:
     return Endpoint(
-        name="list_product_reviews",
-        method="GET",
-        route="/products/{payment_link_id}/reviews",
-        path=f"/products/{asked.payment_link_id}/reviews",
-        query=_query(asked),
-        replayable=True,
-        read=functools.partial(_page, starting_after=asked.starting_after),
+        "list_product_reviews",
+        "GET",
+        "/products/{payment_link_id}/reviews",
+        functools.partial(_page, starting_after=asked.starting_after),
+        {"payment_link_id": asked.payment_link_id},
+        _query(asked),
     )
 
 
 def list_reviews(asked: StoreReviews) -> Endpoint[ReviewPage]:
-    return Endpoint(
-        name="list_reviews",
-        method="GET",
-        route="/reviews",
-        path="/reviews",
-        query=_query(asked),
-        replayable=True,
-        read=functools.partial(_page, starting_after=asked.starting_after),
-    )
+    read = functools.partial(_page, starting_after=asked.starting_after)
+    return Endpoint("list_reviews", "GET", "/reviews", read, query=_query(asked))
 
 
 def get_product_stats(asked: Product) -> Endpoint[ReviewStats | None]:
-    return Endpoint(
-        name="get_product_stats",
-        method="GET",
-        route="/products/{payment_link_id}/reviews/stats",
-        path=f"/products/{asked.payment_link_id}/reviews/stats",
-        replayable=True,
-        read=_stats,
-    )
+    route = "/products/{payment_link_id}/reviews/stats"
+    ids = {"payment_link_id": asked.payment_link_id}
+    return Endpoint("get_product_stats", "GET", route, _stats, ids)
 
 
 def get_merchant_stats() -> Endpoint[ReviewStats | None]:
-    return Endpoint(
-        name="get_merchant_stats",
-        method="GET",
-        route="/merchants/reviews/stats",
-        path="/merchants/reviews/stats",
-        replayable=True,
-        read=_stats,
-    )
+    return Endpoint("get_merchant_stats", "GET", "/merchants/reviews/stats", _stats)
 
 
 def update_review_statuses(updates: tuple[StatusUpdate, ...]) -> Endpoint[None]:
     return Endpoint(
-        name="update_review_statuses",
-        method="POST",
-        route="/reviews/bulk-status/update",
-        path="/reviews/bulk-status/update",
+        "update_review_statuses",
+        "POST",
+        "/reviews/bulk-status/update",
+        lambda _: None,
         body=orjson.dumps({"input": to_json(updates)}),
-        replayable=True,
-        read=lambda _: None,
     )
 
 
 def get_customer_id(email: str) -> Endpoint[str | None]:
     """The id of the customer with that email; the one endpoint of the customers API we need."""
-    return Endpoint(
-        name="get_customer_id",
-        method="GET",
-        route="/customers/detail",
-        path="/customers/detail",
-        query={"email": email},
-        replayable=True,
-        read=_customer_id,
-    )
+    query = {"email": email}
+    return Endpoint("get_customer_id", "GET", "/customers/detail", _customer_id, query=query)
 
 
 def _query(asked: ProductReviews | StoreReviews) -> dict[str, Any]:
@@ -209,8 +175,7 @@ def decode(endpoint: Endpoint[T], answer: Answer) -> T:
         PaginationError: a page whose cursor leads nowhere.
     """
     if 300 <= answer.status < 400:
-        host = urlsplit(_header(answer, "location") or "").hostname
-        raise ResponseError(f"a redirect (status {answer.status}) to {host}, not followed")
+        raise ResponseError(f"a redirect (status {answer.status}), not followed")
     body, fault = _parse(answer.body)
     status = answer.status
     if 200 <= status < 300:

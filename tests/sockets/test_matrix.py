@@ -203,6 +203,7 @@ PASSING: dict[str, tuple[Callable[..., Step], type[MayarError]]] = {
         lambda **step: redirect("https://elsewhere.test/", 308, **step),
         ResponseError,
     ),
+    "a redirect to nonsense": (lambda **step: redirect("http://[", 302, **step), ResponseError),
     "a redirect to nowhere": (lambda **step: Respond(302, b"", **step), ResponseError),
 }
 # After these of them a write may be done or not, as the server likes.
