@@ -15,6 +15,7 @@ import math
 import re
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_address
 from typing import Any
 
@@ -180,18 +181,19 @@ class Transport:
             raise closed
         failure: MayarError
         try:
-            async with (
-                asyncio.timeout(limit),
-                self._session.request(
-                    endpoint.method,
-                    URL(f"{self.origin}{_PREFIX}{endpoint.target}", encoded=True),
-                    data=endpoint.body,
-                    headers=self._headers(endpoint),
-                    allow_redirects=False,
-                    timeout=_timeouts(limit),
-                ) as response,
-            ):
-                return await _read(response)
+            with _untraced() if endpoint.personal else nullcontext():
+                async with (
+                    asyncio.timeout(limit),
+                    self._session.request(
+                        endpoint.method,
+                        URL(f"{self.origin}{_PREFIX}{endpoint.target}", encoded=True),
+                        data=endpoint.body,
+                        headers=self._headers(endpoint),
+                        allow_redirects=False,
+                        timeout=_timeouts(limit),
+                    ) as response,
+                ):
+                    return await _read(response)
         except asyncio.CancelledError as error:
             traceback.clear_frames(error.__traceback__)  # aiohttp's hold the key
             raise
@@ -222,6 +224,17 @@ class Transport:
         """The answer of a server that echoes the key, without it."""
         body = answer.body.replace(self._key.value.encode(), b"[API key]")
         return Answer(answer.status, answer.headers, body)
+
+
+def _untraced() -> AbstractContextManager[None]:
+    """Keep OpenTelemetry, where it is in use, from writing the URL into a span."""
+    if "opentelemetry.instrumentation" not in sys.modules:
+        return nullcontext()
+    from opentelemetry.instrumentation.utils import (  # noqa: PLC0415
+        suppress_http_instrumentation,
+    )
+
+    return suppress_http_instrumentation()
 
 
 def _open_session() -> aiohttp.ClientSession:

@@ -72,6 +72,8 @@ class Endpoint(Generic[T_co]):
     body: bytes | None = field(default=None, repr=False)
     replayable: bool = True
     """Whether doing it twice is the same as doing it once."""
+    personal: bool = False
+    """Whether the query tells who somebody is, so that nobody may write the URL down."""
 
     @property
     def target(self) -> str:
@@ -152,8 +154,14 @@ def update_review_statuses(updates: tuple[StatusUpdate, ...]) -> Endpoint[None]:
 
 def get_customer_id(email: str) -> Endpoint[str | None]:
     """The id of the customer with that email; the one endpoint of the customers API we need."""
-    query = {"email": email}
-    return Endpoint("get_customer_id", "GET", "/customers/detail", _customer_id, query=query)
+    return Endpoint(
+        "get_customer_id",
+        "GET",
+        "/customers/detail",
+        _customer_id,
+        query={"email": email},
+        personal=True,
+    )
 
 
 def _query(asked: ProductReviews | StoreReviews) -> dict[str, Any]:
