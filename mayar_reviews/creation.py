@@ -27,9 +27,15 @@ async def create(call: Call, new: NewReview) -> Review:
         MayarError: any failure that says that nothing was created.
     """
     endpoint = wire.create_review(new)
+    customer_id = new.customer_id
 
     async def settle(failure: MayarError) -> Review | None:
-        known, found = await _look(call, new)
+        nonlocal customer_id
+        try:
+            customer_id = customer_id or await call.run(wire.get_customer_id(new.customer_email))
+            known, found = await _look(call, new.payment_link_id, customer_id)
+        except MayarError:
+            known, found = False, None
         if not known:
             raise call.in_doubt(endpoint, failure)
         if found is None or _is_what_was_asked(found, new):
@@ -42,21 +48,19 @@ async def create(call: Call, new: NewReview) -> Review:
     return await call.run(endpoint, settle)
 
 
-async def _look(call: Call, new: NewReview) -> tuple[bool, Review | None]:
+async def _look(
+    call: Call, payment_link_id: str, customer_id: str | None
+) -> tuple[bool, Review | None]:
     """Whether it can be told what is there, and the review when it is."""
-    try:
-        customer_id = new.customer_id or await call.run(wire.get_customer_id(new.customer_email))
-        if customer_id is None:
-            return False, None
-        look_up = wire.get_customer_review(CustomerReview(new.payment_link_id, customer_id))
-        for pause in _PAUSES:
-            if pause and not await call.wait(look_up, pause, "look_up"):
-                return False, None
-            found = await call.run(look_up)
-            if found is not None:
-                return True, found
-    except MayarError:
+    if customer_id is None:
         return False, None
+    look_up = wire.get_customer_review(CustomerReview(payment_link_id, customer_id))
+    for pause in _PAUSES:
+        if pause and not await call.wait(look_up, pause, "look_up"):
+            return False, None
+        found = await call.run(look_up)
+        if found is not None:
+            return True, found
     return True, None
 
 

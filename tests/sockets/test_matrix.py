@@ -294,7 +294,7 @@ ROWS: list[Row] = [
     ),
     *(
         Row(f"create, never done, {name}", "create", (make(on="create", times=EVER),),
-            OutcomeUnknownError, raises, creations=2, committed=0, exchanges=2 + 2 * 4,
+            OutcomeUnknownError, raises, creations=2, committed=0, exchanges=2 + 4 + 3,  # the customer is looked up once
             options={"retry": FEW})
         for name, (make, raises) in LEAVING_DOUBT.items()
     ),
@@ -307,8 +307,8 @@ ROWS: list[Row] = [
         (Break("request", "hang", on="create", commit_after=31.0),),
         creations=1, committed=1, seconds=(31, 34)),
     Row("create, the second one meets the first", "create",
-        (Break("request", on="create", commit_after=3.2), Behave(delay=2.0, on="create")),
-        creations=None, committed=1, options={"retry": RetryPolicy(backoff_initial=0.0)}),
+        (Respond(500, headers=[("Retry-After", "2")], on="create", commit_after=4.0),),
+        exchanges=7, creations=2, committed=1, seconds=(5, 5.1)),
     Row("create, 429 twice", "create", (too_many("7", on="create"), too_many("7", on="create")),
         exchanges=3, creations=3, committed=1, seconds=(14, 14.2)),
     Row("create, 409", "create", (Respond(409),), ConflictError, exchanges=1, creations=1),
@@ -466,6 +466,37 @@ async def test_row(row: Row) -> None:
             assert len(server.ledger.of("committed")) == row.committed
         low, high = row.seconds
         assert low <= outcome.seconds <= high
+
+
+@pytest.mark.parametrize("step", [Break("request", on="create"), Respond(500, on="create")])
+@pytest.mark.parametrize(
+    ("rating", "message", "same"),
+    [
+        (5, MESSAGE, True),
+        (5, f"  {MESSAGE}\n", True),
+        (4, MESSAGE, False),
+        (5, "Another message", False),
+        (5, None, False),
+    ],
+)
+@virtual_time
+async def test_a_creation_in_doubt_meets_what_is_there(
+    step: Step, rating: int, message: str | None, same: bool
+) -> None:
+    """The review asked for is returned; another one is a conflict, and is shown."""
+    there = make_review(
+        7, paymentLinkId=PRODUCT, customerId=CUSTOMER, rating=rating, message=message
+    )
+    async with FaultServer([there], customers={EMAIL: CUSTOMER}, script=(step,)) as server:
+        outcome = await observed(server, _create)
+        assert len(server.ledger.creations) == 1
+        if same:
+            assert outcome.result.id == "review-7"
+        else:
+            assert isinstance(outcome.error, ConflictError)
+            assert outcome.error.existing is not None
+            assert outcome.error.existing.id == "review-7"
+            assert outcome.error.existing.rating == rating
 
 
 @virtual_time
