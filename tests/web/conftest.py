@@ -1,0 +1,56 @@
+"""A shop of the example's own kind, on a fake Mayar, for aiohttp's test client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import encode_basic_auth
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request
+
+from examples.web.app import create_app
+from examples.web.shop import Settings
+from mayar_reviews.testing import FakeMayar
+
+Visitor = TestClient[Request, Application]
+
+KEY = "the-secret-key"
+PASSWORD = "rahasia"
+MODERATOR = {"Authorization": encode_basic_auth("m", PASSWORD)}
+PRODUCT = "kelas-web"
+PAGE = f"/products/{PRODUCT}"
+SETTINGS = Settings({PRODUCT: "Kelas <Web>", "buku": "Buku"}, PASSWORD, b"secret")
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeMayar]:
+    """A Mayar with two products, the first with three pages of reviews."""
+    async with FakeMayar(KEY) as fake:
+        fake.seed(PRODUCT, 45)
+        fake.add_product("buku")
+        yield fake
+
+
+@pytest.fixture
+async def visitor(fake: FakeMayar) -> AsyncIterator[Visitor]:
+    """Somebody who visits the shop and reads English."""
+    app = create_app(SETTINGS, api_key=KEY, base_url=fake.url)
+    async with TestClient(TestServer(app), headers={"Accept-Language": "en"}) as visitor:
+        yield visitor
+
+
+async def read(visitor: Visitor, path: str) -> str:
+    """A page that is there."""
+    async with visitor.get(path) as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def token(visitor: Visitor, path: str, headers: dict[str, str] | None = None) -> str:
+    """The token of a page's form; the visitor gets the cookie that goes with it."""
+    async with visitor.get(path, headers=headers) as answer:
+        found = re.search('name="token" value="([^"]+)"', await answer.text())
+    assert found
+    return found[1]

@@ -1,0 +1,276 @@
+"""What people send: reviews, and a moderator's decisions."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+import examples.web
+import mayar_reviews
+from examples.web.app import create_app
+from examples.web.shop import Settings
+from examples.web.speech import read_words, status_of
+from mayar_reviews.testing import FakeMayar
+
+from .conftest import KEY, MODERATOR, PAGE, PRODUCT, Visitor, read, token
+
+FORM = "/products/buku/review"
+BUYER = "siti@example.com"
+MODERATION = "/moderation"
+
+
+async def send(visitor: Visitor, **fields: str) -> tuple[int, str]:
+    """Fill in the form, send it and follow where it leads."""
+    filled = {"customer_email": BUYER, "rating": "4", "message": "Bagus", **fields}
+    sent = {"token": await token(visitor, FORM), **filled}
+    async with visitor.post(FORM, data=sent) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_review_is_created_once_and_shown(visitor: Visitor, fake: FakeMayar) -> None:
+    """Who has sent a review sees it on the page at once, though the page was cached."""
+    fake.add_purchase("buku", BUYER)
+    assert "Nobody has reviewed" in await read(visitor, "/products/buku")
+    status, html = await send(visitor, message=" Baris satu\r\nBaris dua ")
+    assert status == 200
+    assert "Thank you." in html
+    assert "Baris satu\nBaris dua</p>" in html
+    [review] = [review for review in fake.reviews.values() if review["paymentLinkId"] == "buku"]
+    assert (review["rating"], review["message"]) == (4, "Baris satu\nBaris dua")
+
+
+async def test_a_review_needs_no_words(visitor: Visitor, fake: FakeMayar) -> None:
+    """An empty message is none."""
+    fake.add_purchase("buku", BUYER)
+    assert (await send(visitor, message=" \r\n"))[0] == 200
+    assert fake.requests[0].body == {
+        "paymentLinkId": "buku",
+        "customerEmail": BUYER,
+        "rating": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        ({"customer_email": "siti"}, "customer_email", "Please give the email"),
+        ({"rating": ""}, "rating", "Please choose 1 to 5 stars."),
+        ({"rating": "٣"}, "rating", "Please choose 1 to 5 stars."),
+        ({"message": "x" * 2001}, "message", "Please write at most 2,000"),
+    ],
+)
+async def test_a_wrong_field_is_told_beside_it(
+    visitor: Visitor, fake: FakeMayar, fields: dict[str, str], field: str, sentence: str
+) -> None:
+    """The form comes back as it was sent, with a sentence at the field, and Mayar is not asked."""
+    status, html = await send(visitor, **{"message": "Isinya", **fields})
+    assert status == 422
+    assert f'id="fault-{field}">{sentence}' in html
+    assert html.count('aria-invalid="true"') == 1
+    assert fields.get("message", "Isinya") in html
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "sentence"),
+    [
+        ((200, "failed"), 422, "Mayar does not accept this review."),
+        ((403, "Anda belum pernah membeli produk ini"), 403, "Only those who bought this"),
+        ((404, "Produk tidak ditemukan"), 404, "This is no longer on sale"),
+        ((409, "Anda sudah memberikan ulasan"), 409, "You have already reviewed this."),
+        ((401, "Unauthorized"), 502, "Mayar does not answer as it should"),
+    ],
+)
+async def test_a_refusal_is_a_sentence(
+    visitor: Visitor, fake: FakeMayar, answer: tuple[int, str], status: int, sentence: str
+) -> None:
+    """Each refusal has its status and its sentence, and none repeats the email."""
+    fake.fail_next(answer[0], message=answer[1])
+    got, html = await send(visitor)
+    assert got == status
+    assert sentence in html
+    assert BUYER not in html
+
+
+async def test_the_limit_is_not_the_visitors_fault(visitor: Visitor, fake: FakeMayar) -> None:
+    """When Mayar wants a longer wait than anyone has patience for, the answer is a 503."""
+    fake.fail_next(429, retry_after=60)
+    status, html = await send(visitor)
+    assert status == 503
+    assert "Very many people are here" in html
+
+
+async def test_a_lost_answer_creates_one_review(visitor: Visitor, fake: FakeMayar) -> None:
+    """When Mayar saves a review and breaks the connection, the visitor does not notice."""
+    fake.add_purchase("buku", BUYER)
+    fake.drop_next(processed=True)
+    assert (await send(visitor))[0] == 200
+    assert len([r for r in fake.reviews.values() if r["paymentLinkId"] == "buku"]) == 1
+
+
+async def test_a_form_that_is_not_ours_is_refused(visitor: Visitor, fake: FakeMayar) -> None:
+    """Without the cookie, or with another's token, nothing is sent to Mayar."""
+    fields = {"customer_email": BUYER, "rating": "4"}
+    async with visitor.post(FORM, data=fields) as answer:
+        assert answer.status == 403
+    mine = await token(visitor, FORM)
+    visitor.session.cookie_jar.clear()
+    async with visitor.post(FORM, data={**fields, "token": mine}) as answer:
+        assert answer.status == 403
+        assert "This form has expired." in await answer.text()
+    assert (await send(visitor, token="ü"))[0] == 403
+    assert fake.requests == []
+
+
+async def test_the_cookie_is_for_us_alone(visitor: Visitor) -> None:
+    """Scripts and other sites do not get the cookie, nor does plain http away from loopback."""
+    async with visitor.get(FORM, headers={"Host": "shop.example"}) as answer:
+        cookie = answer.headers["Set-Cookie"]
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Secure"))
+
+
+async def test_a_file_in_place_of_words_is_nothing(visitor: Visitor, fake: FakeMayar) -> None:
+    """A form with files in it is read as one without."""
+    async with visitor.post(FORM, data={"token": BytesIO(b"file")}) as answer:
+        assert answer.status == 403
+    assert fake.requests == []
+
+
+async def test_nothing_personal_is_logged(
+    visitor: Visitor, fake: FakeMayar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is logged of a refusal tells its kind, and nothing of who was refused."""
+    caplog.set_level(logging.DEBUG)
+    fake.fail_next(403, message=f"{BUYER} belum pernah membeli")
+    await send(visitor, message="rahasia saya")
+    assert "PermissionDeniedError" in caplog.text
+    for secret in (BUYER, KEY, "rahasia saya"):
+        assert secret not in caplog.text
+
+
+async def decide(visitor: Visitor, status: str, *reviews: str, path: str = MODERATION) -> str:
+    """Tick reviews, press a button and follow where it leads."""
+    fields = [("token", await token(visitor, path, MODERATOR)), ("status", status)]
+    fields += [("review", f"{PRODUCT}/{review}") for review in reviews]
+    async with visitor.post(path, data=dict(fields[:2]), headers=MODERATOR) as answer:
+        assert answer.status == 200
+    async with visitor.post(path, data=fields, headers=MODERATOR) as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def test_moderation_archives_and_restores(visitor: Visitor, fake: FakeMayar) -> None:
+    """What is archived is gone from the page at once; what is restored is back."""
+    first, second = list(fake.reviews)[-2:]
+    assert first in await read(visitor, PAGE)
+    assert "Archived</span>" in await decide(visitor, "ARCHIVED", first, second)
+    html = await read(visitor, PAGE)
+    assert first not in html
+    assert second not in html
+    assert "43 reviews" in html
+    await decide(visitor, "ACTIVE", first)
+    html = await read(visitor, PAGE)
+    assert first in html
+    assert second not in html
+
+
+async def test_what_is_archived_is_gone_even_from_a_stale_page(
+    visitor: Visitor, fake: FakeMayar
+) -> None:
+    """A review that a moderator took down does not come back when Mayar goes down."""
+    review = list(fake.reviews)[-1]
+    assert review in await read(visitor, PAGE)
+    await decide(visitor, "ARCHIVED", review)
+    await fake.close()
+    html = await read(visitor, PAGE)
+    assert "These are the reviews as of" in html
+    assert review not in html
+
+
+async def test_moderation_asks_for_the_password(visitor: Visitor, fake: FakeMayar) -> None:
+    """Without the password, or with a wrong one, there is a 401 that asks for it."""
+    wrong = ("", "Basic", "Basic !", "Basic bTo=", "Basic bTpmYWxzY2g=", "Bearer bTpyYWhhc2lh")
+    for header in wrong:
+        for method in ("GET", "POST"):
+            headers = {"Authorization": header}
+            async with visitor.request(method, MODERATION, headers=headers) as answer:
+                assert answer.status == 401
+                assert answer.headers["WWW-Authenticate"].startswith("Basic")
+                assert "The password is needed." in await answer.text()
+    assert fake.requests == []
+
+
+async def test_without_a_password_there_is_no_moderation(fake: FakeMayar) -> None:
+    """Where the environment gives no password, nobody can guess it."""
+    app = create_app(Settings({}, None, b"secret"), api_key=KEY, base_url=fake.url)
+    async with TestClient(TestServer(app)) as visitor:
+        for headers in ({}, {"Authorization": "Basic bTo="}):
+            async with visitor.get(MODERATION, headers=headers) as answer:
+                assert answer.status == 404
+
+
+async def test_a_moderators_browser_cannot_be_used_by_others(
+    visitor: Visitor, fake: FakeMayar
+) -> None:
+    """A form from elsewhere that the moderator's browser sends with the password is refused."""
+    fields = {"status": "ARCHIVED", "review": f"{PRODUCT}/{next(iter(fake.reviews))}"}
+    async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
+        assert answer.status == 403
+    assert {request.method for request in fake.requests} == {"GET"}
+
+
+async def test_moderation_says_what_is_the_matter(visitor: Visitor, fake: FakeMayar) -> None:
+    """When Mayar refuses a change, the list stands under a sentence; when it is down, too."""
+    fields = {"token": await token(visitor, MODERATION, MODERATOR), "status": "ARCHIVED"}
+    fields["review"] = "x/not-a-review"
+    async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
+        assert answer.status == 502
+        html = await answer.text()
+    assert "Mayar has not confirmed the change." in html
+    assert html.count("<li id=") == 20
+    await fake.close()
+    async with visitor.get(MODERATION, headers=MODERATOR) as answer:
+        html = await answer.text()
+    assert "These are the reviews as of" in html
+    assert html.count("<li id=") == 20
+
+
+async def test_moderation_lists_what_is_asked_for(visitor: Visitor, fake: FakeMayar) -> None:
+    """The tabs and the link at the end choose by status and follow the cursor."""
+    await decide(visitor, "ARCHIVED", *list(fake.reviews)[:21])
+    async with visitor.get(f"{MODERATION}?status=ARCHIVED", headers=MODERATOR) as answer:
+        html = await answer.text()
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert html.count("<li id=") == 20
+    assert 'href="?status=ARCHIVED&amp;after=' in html
+
+
+def test_both_languages_say_the_same() -> None:
+    """Whatever one language has a sentence for, the other has one for, too."""
+    files = Path(examples.web.__file__).with_name("words")
+    english, indonesian = (
+        tomllib.loads((files / f"{language}.toml").read_text("utf-8")) for language in ("en", "id")
+    )
+    assert shape(english) == shape(indonesian)
+
+
+def shape(words: object) -> object:
+    """The names in a file of words, and how many values each text takes."""
+    if isinstance(words, dict):
+        return {name: shape(value) for name, value in words.items()}
+    return words.count("{}") if isinstance(words, str) else len(words)  # type: ignore[arg-type]
+
+
+def test_every_exception_has_a_status_and_a_sentence() -> None:
+    """Whatever the client raises, people are told something, and the log of the proxy, too."""
+    for name in mayar_reviews.__all__:
+        kind = getattr(mayar_reviews, name)
+        if isinstance(kind, type) and issubclass(kind, mayar_reviews.MayarError):
+            assert 400 <= status_of(kind("")) < 600
+            for words in read_words().values():
+                assert words.apology(kind(""))

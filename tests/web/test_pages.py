@@ -1,0 +1,242 @@
+"""What visitors get to see of reviews, whatever Mayar does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from html import unescape
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from examples.web.app import create_app
+from examples.web.shop import PAGE_SIZE, Settings
+from mayar_reviews.testing import FakeMayar
+
+from .conftest import KEY, PAGE, PRODUCT, SETTINGS, Visitor, read
+
+
+def ids(html: str) -> list[str]:
+    """The reviews on a page."""
+    return re.findall('<li id="review-([^"]+)"', html)
+
+
+def following(html: str) -> str | None:
+    """Where the button for older reviews leads."""
+    found = re.search('id="more" rel="next" href="([^"]+)"', html)
+    return found and PAGE + unescape(found[1])
+
+
+async def test_a_page_shows_figures_and_reviews(visitor: Visitor) -> None:
+    """A product's page has its name, average, histogram and the newest reviews."""
+    html = await read(visitor, PAGE)
+    assert "Kelas &lt;Web&gt;" in html
+    assert "<strong>4.4</strong>" in html
+    assert "45 reviews" in html
+    assert html.count("<progress") == 5
+    assert len(ids(html)) == PAGE_SIZE
+    assert "1 January 2025" in html
+
+
+async def test_more_follows_the_cursor_to_the_end(visitor: Visitor, fake: FakeMayar) -> None:
+    """From link to link every review comes once, and the last page has no link."""
+    seen = []
+    path: str | None = PAGE
+    while path:
+        html = await read(visitor, path)
+        seen += ids(html)
+        path = following(html)
+    assert len(seen) == 45
+    assert set(seen) == set(fake.reviews)
+
+
+async def test_an_invented_cursor_costs_nothing(visitor: Visitor, fake: FakeMayar) -> None:
+    """A cursor that no page gave leads to the first page without a request to Mayar."""
+    for invented in ("1", "1.2", "", "1.ü"):
+        async with visitor.get(PAGE, params={"after": invented}, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, PAGE)
+    assert fake.requests == []
+
+
+async def test_a_cursor_of_one_product_is_none_of_another(
+    visitor: Visitor, fake: FakeMayar
+) -> None:
+    """A link's cursor is only good for the product that it was given for."""
+    path = following(await read(visitor, PAGE))
+    assert path
+    fake.requests.clear()
+    async with visitor.get(path.replace(PRODUCT, "buku"), allow_redirects=False) as answer:
+        assert answer.status == 303
+    assert fake.requests == []
+
+
+async def test_an_unknown_product_costs_nothing(visitor: Visitor, fake: FakeMayar) -> None:
+    """What the shop does not sell is a 404 with a sentence, without a request to Mayar."""
+    async with visitor.get("/products/gadget") as answer:
+        assert answer.status == 404
+        assert "This page does not exist." in await answer.text()
+    async with visitor.get("/products/gadget/reviews.json") as answer:
+        assert (answer.status, await answer.json()) == (404, {"error": "This page does not exist."})
+    assert fake.requests == []
+
+
+async def test_json_has_what_the_page_has(visitor: Visitor, fake: FakeMayar) -> None:
+    """The JSON walks through the same reviews, without the ids of people."""
+    path: str | None = f"{PAGE}/reviews.json"
+    seen = []
+    while path:
+        async with visitor.get(path) as answer:
+            assert answer.status == 200
+            content = await answer.json()
+        seen += [review["id"] for review in content["reviews"]]
+        path = content["next"]
+    assert set(seen) == set(fake.reviews)
+    assert content["stats"]["total"] == 45
+    assert set(content["reviews"][0]) == {
+        *("id", "rating", "message", "name", "created_at", "images", "videos")
+    }
+
+
+async def test_two_hundred_visitors_cause_two_requests(visitor: Visitor, fake: FakeMayar) -> None:
+    """However many come at once, Mayar is asked once for the reviews and once for the figures."""
+    await asyncio.gather(*(read(visitor, PAGE) for _ in range(200)))
+    assert len(fake.requests) == 2
+
+
+async def test_a_dropped_connection_is_not_noticed(visitor: Visitor, fake: FakeMayar) -> None:
+    """The client tries again before the page is served."""
+    fake.drop_next(2)
+    assert len(ids(await read(visitor, PAGE))) == PAGE_SIZE
+
+
+async def test_stale_reviews_are_shown_when_mayar_is_down(fake: FakeMayar) -> None:
+    """When Mayar is gone, the page is as it was, and says since when."""
+    settings = Settings({PRODUCT: "Kelas"}, None, b"secret", ttl=0.001)
+    app = create_app(settings, api_key=KEY, base_url=fake.url)
+    async with TestClient(TestServer(app), headers={"Accept-Language": "en"}) as visitor:
+        before = ids(await read(visitor, PAGE))
+        await fake.close()
+        await asyncio.sleep(0.02)
+        html = await read(visitor, PAGE)
+        assert ids(html) == before
+        assert "These are the reviews as of" in html
+        async with visitor.get(f"{PAGE}/reviews.json") as answer:
+            assert answer.status == 200
+            assert len((await answer.json())["reviews"]) == PAGE_SIZE
+
+
+async def test_stale_reviews_are_shown_when_the_limit_is_reached() -> None:
+    """A 429 from Mayar costs the visitor nothing but newness."""
+    settings = Settings({PRODUCT: "Kelas"}, None, b"secret", ttl=0.001)
+    async with FakeMayar(KEY, rate_limit=(2, 60)) as fake:
+        fake.seed(PRODUCT, 3)
+        app = create_app(settings, api_key=KEY, base_url=fake.url)
+        async with TestClient(TestServer(app)) as visitor:
+            for _ in range(3):
+                assert len(ids(await read(visitor, PAGE))) == 3
+                await asyncio.sleep(0.02)
+        assert 429 in [request.status for request in fake.requests]
+
+
+async def test_with_nothing_to_show_the_page_says_so(visitor: Visitor, fake: FakeMayar) -> None:
+    """With Mayar down from the start, the product's page is there and honest, the JSON a 502."""
+    await fake.close()
+    html = await read(visitor, PAGE)
+    assert "The reviews cannot be shown at the moment." in html
+    assert "Nobody has reviewed this yet" not in html
+    async with visitor.get(f"{PAGE}/reviews.json") as answer:
+        assert answer.status == 502
+        assert "does not answer as it should" in (await answer.json())["error"]
+
+
+async def test_no_reviews_is_not_a_failure(visitor: Visitor) -> None:
+    """A product without reviews invites the first one."""
+    html = await read(visitor, "/products/buku")
+    assert "Nobody has reviewed this yet" in html
+    assert "cannot be shown" not in html
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("en-GB,en;q=0.9", "en"),
+        ("id-ID,id;q=0.9,en;q=0.8", "id"),
+        ("fr, en;q=0.5, id;q=0.7", "id"),
+        ("ja", "id"),
+        ("en;q=no, id", "id"),
+        ("", "id"),
+    ],
+)
+async def test_the_language_is_the_visitors(visitor: Visitor, asked: str, language: str) -> None:
+    """The page is in the language that the browser likes best, else in Indonesian."""
+    async with visitor.get(PAGE, headers={"Accept-Language": asked}) as answer:
+        html = await answer.text()
+        assert answer.headers["Vary"] == "Accept-Language"
+    assert f'<html lang="{language}">' in html
+    assert ("1 Januari 2025" in html) == (language == "id")
+
+
+async def test_what_people_wrote_stays_text(visitor: Visitor, fake: FakeMayar) -> None:
+    """Markup in a message, a name or a file's name is escaped, and half an emoji shown as `?`."""
+    attack = "<script>alert(1)</script>"
+    fake.add_review(
+        "buku",
+        message=f"{attack}\ud83d",
+        customer={"id": "abc", "name": f'"{attack}'},
+        content=[{"id": "v", "value": "v", "file": {"filename": f"{attack}.mp4"}}],
+    )
+    html = await read(visitor, "/products/buku")
+    assert attack not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 3
+
+
+async def test_pictures_come_from_mayar_only(visitor: Visitor, fake: FakeMayar) -> None:
+    """Of a review's pictures only those from known addresses are shown."""
+    urls = ["https://media.mayar.id/images/a.png", "https://evil.example/b.png", "javascript:c", ""]
+    fake.add_review("buku", multipleImage=[{"id": url, "url": url} for url in urls])
+    html = await read(visitor, "/products/buku")
+    assert re.findall('<img src="([^"]+)"', html) == urls[:1]
+
+
+async def test_no_page_holds_the_key_or_an_email(visitor: Visitor, fake: FakeMayar) -> None:
+    """An email in place of a name is not shown, nor is anything else that is nobody's business."""
+    review = fake.add_review("buku", customer={"id": "abc", "name": "siti@example.com"})
+    html = await read(visitor, "/products/buku")
+    assert "A customer" in html
+    for secret in ("siti@example.com", KEY, review["customerId"], review["userId"]):
+        assert secret not in html
+
+
+@pytest.mark.parametrize("path", ["/", PAGE, f"{PAGE}/review", "/nowhere", "/static/style.css"])
+async def test_every_answer_has_the_policy(visitor: Visitor, path: str) -> None:
+    """Nothing inline runs on any page, errors included, and no page asks for it."""
+    async with visitor.get(path) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        html = await answer.text()
+    assert "default-src 'none'; script-src 'self'" in policy
+    assert "img-src 'self' https://media.mayar.id/;" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script>", html)
+
+
+async def test_a_fault_of_ours_is_a_sentence(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect is logged with its traceback and told to people without one."""
+
+    async def broken(*_: object) -> None:
+        raise KeyError("defect")
+
+    monkeypatch.setattr("examples.web.shop.Shop.stats", broken)
+    async with visitor.get(PAGE) as answer:
+        assert answer.status == 500
+        html = await answer.text()
+    assert "Something went wrong on our side." in html
+    assert "defect" not in html
+    assert "defect" in caplog.text
+
+
+def test_the_settings_hide_their_secrets() -> None:
+    """A log line of the settings tells neither the password nor the signing secret."""
+    assert "rahasia" not in repr(SETTINGS)
+    assert "secret=" not in repr(SETTINGS)
