@@ -231,10 +231,10 @@ def _untraced() -> AbstractContextManager[None]:
     if "opentelemetry.instrumentation" not in sys.modules:
         return nullcontext()
     from opentelemetry.instrumentation.utils import (  # noqa: PLC0415
-        suppress_http_instrumentation,
+        suppress_instrumentation,
     )
 
-    return suppress_http_instrumentation()
+    return suppress_instrumentation()
 
 
 def _open_session() -> aiohttp.ClientSession:
