@@ -101,7 +101,7 @@ class RateLimit:
         self._enter(asyncio.get_running_loop())
         self._serve()
         now = self._now()
-        if self._free and not self._queue and self._paused_until <= now:
+        if self._free and self._paused_until <= now:  # nobody is before us: they were served
             self._free -= 1
             return
         turn = self._turn(now)

@@ -181,8 +181,10 @@ async def test_a_wait_that_would_outlive_the_deadline_is_not_begun() -> None:
         patient = client.with_options(deadline=90.0)
         waiting = asyncio.create_task(patient.list_product_reviews(PRODUCT))
         await asyncio.sleep(0.1)
+        started = loop.time()
         with pytest.raises(DeadlineExceededError):  # 60 s for the one before, 60 s for itself
             await patient.list_product_reviews(PRODUCT)
+        assert loop.time() == started
         await waiting
         assert server.ledger.exchanges == 2
 
