@@ -1,0 +1,304 @@
+"""One request budget for many processes and machines, kept in Redis: `RedisRateLimit`.
+
+It keeps the promise of `RateLimit`, never more than N requests in any window, for every
+process that names the same Redis and scope; time is Redis's own, no client's clock is sent.
+What it keeps there: who holds a slot and until when, who waits and since when, and whether the
+server has said 429. All of it expires by itself.
+
+Needs the extra `redis`, and Redis 5 or newer, one server (or a cluster's proxy).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import math
+import random
+import traceback
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from .arguments import check_id, check_seconds, check_whole
+from .errors import ConnectionFailedError, DeadlineExceededError, InvalidArgumentError, MayarError
+from .transport import Secret
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_log = logging.getLogger("mayar_reviews")
+_TIMEOUT = 5.0  # what Redis gets to answer in
+# A waiter asks again when its turn has come, and this often in case it has come sooner. One that
+# is this much late is taken for dead; if it was only slow, it gets its old place back.
+_POLL = 5.0
+_LATE = 1.0
+# Two clocks never agree to the last digit: slots come back this many seconds late.
+_MARGIN = 0.001
+_JITTER = 0.005  # so that the processes do not all ask at the end of a pause
+
+# Times are microseconds of Redis's clock. A script runs alone and at one moment. Each may run
+# twice for one wish, as when its answer was lost.
+_TAKE = """
+local slots, queue, expected, pause = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ticket, since, requests = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local per, lease, poll, late =
+    tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+if since == 0 then since = now end
+
+redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
+if redis.call('ZSCORE', slots, ticket) then return {0, since} end
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', expected, '-inf', now)) do
+    redis.call('ZREM', queue, dead)
+    redis.call('ZREM', expected, dead)
+end
+
+redis.call('ZADD', queue, since, ticket)
+local place = redis.call('ZRANK', queue, ticket)
+local free = requests - redis.call('ZCARD', slots)
+local turn = now + math.max(redis.call('PTTL', pause), 0) * 1000
+if place < free and turn == now then
+    redis.call('ZREM', queue, ticket)
+    redis.call('ZREM', expected, ticket)
+    redis.call('ZADD', slots, now + lease, ticket)
+    redis.call('PEXPIRE', slots, math.ceil(lease / 1000))
+    return {0, since}
+end
+
+local nth = place % requests - free
+if nth >= 0 then
+    local back = tonumber(redis.call('ZRANGE', slots, nth, nth, 'WITHSCORES')[2])
+    -- One that is held comes back before its lease ends, if its answer comes now.
+    turn = math.max(turn, math.min(back, now + per))
+end
+local wait = turn - now + math.floor(place / requests) * per
+redis.call('ZADD', expected, now + math.min(wait, poll) + late, ticket)
+redis.call('PEXPIRE', queue, math.ceil((poll + late) / 1000))
+redis.call('PEXPIRE', expected, math.ceil((poll + late) / 1000))
+return {wait, since}
+"""
+_ANSWERED = """
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], time[1] * 1000000 + time[2] + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[3] / 1000))
+"""
+_LEAVE = """
+for key = 1, 3 do redis.call('ZREM', KEYS[key], ARGV[1]) end
+"""
+_PAUSE = """
+if redis.call('PTTL', KEYS[4]) < tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[4], 1, 'PX', ARGV[1])
+end
+"""
+
+
+def key_scope(api_key: str) -> str:
+    """A scope for the budget of an API key, from which the key cannot be found: a hash."""
+    return f"key-{hashlib.sha256(api_key.encode()).hexdigest()[:32]}"
+
+
+class RedisRateLimit:
+    """A budget of requests, shared by every client of every process that names its scope.
+
+    First come, first served over all of them; a 429 that one of them meets pauses all. A
+    process that dies gives back the slots that it holds `lease + per` seconds after it took
+    them. When Redis cannot be reached, calls end with `ConnectionFailedError` after their
+    retries, and nothing is sent. A Redis that loses its memory has lost the budget too:
+    until the window is over, only the server's 429 holds the clients back.
+
+    It connects on first use, and belongs to one event loop until it is closed. The clients do
+    not close it: use `async with`, or `aclose()`, after they are closed.
+
+    Args:
+        url: the server, `redis://`, `rediss://` (TLS) or `unix://`, with its password and
+            database: `rediss://user:password@host:6379/0`. It is in no repr and no exception.
+        requests: how many requests any window may hold; at least 1.
+        per: the window's length in seconds; more than 0.
+        scope: what the server limits, 3-100 letters, digits, `_` or `-`: a name for the address
+            that the processes share, or `key_scope(api_key)`. It is written to Redis, so never
+            the key itself. All who name it must give the same `requests` and `per`.
+        lease: seconds that a request may be under way, more than 0; at least the `timeout` of
+            the clients and the seconds (at most 5) that Redis takes to answer.
+
+    Raises:
+        InvalidArgumentError: an argument is outside its limits.
+    """
+
+    def __init__(
+        self, url: str, requests: int, per: float, *, scope: str, lease: float = 35.0
+    ) -> None:
+        self._url = Secret(url)
+        del url  # else a traceback that shows local variables would show the password
+        self._requests = requests
+        self._per = per
+        self._scope = scope
+        check_whole("requests", requests, 1)
+        check_seconds("per", per)
+        check_id("scope", scope)
+        check_seconds("lease", lease)
+        per_us = round((per + _MARGIN) * 1e6)
+        lease_us = per_us + round(lease * 1e6)
+        self._terms = (requests, per_us, lease_us, round(_POLL * 1e6), round(_LATE * 1e6))
+        # The braces keep the keys together on servers that spread keys over shards.
+        names = ("slots", "queue", "expected", "pause")
+        self._keys = [f"mayar-reviews:{{{scope}}}:{name}" for name in names]
+        self._telling: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connect()
+
+    def __repr__(self) -> str:
+        return f"RedisRateLimit({self._requests}, per={self._per}, scope={self._scope!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give back what is not yet given back, and close the connection.
+
+        Used again, in this or another event loop, it connects anew.
+
+        Raises:
+            RuntimeError: it is in use in another event loop.
+        """
+        self._enter(asyncio.get_running_loop())
+        await asyncio.gather(*self._telling)
+        await self._redis.aclose()
+        self._loop = None
+
+    @asynccontextmanager
+    async def slot(
+        self, until: float | None = None, on_wait: Callable[[float], None] | None = None
+    ) -> AsyncGenerator[None, None]:
+        """Hold a slot for one request.
+
+        Args:
+            until: the loop time after which waiting is useless; `None`: wait as long as it
+                takes.
+            on_wait: called with the seconds that the wait will take at least, before it.
+
+        Raises:
+            DeadlineExceededError: no slot is to be had by then.
+            ConnectionFailedError: Redis cannot be reached, or refuses.
+            RuntimeError: it is in use in another event loop.
+        """
+        self._enter(asyncio.get_running_loop())
+        ticket = uuid.uuid4().hex
+        try:
+            await self._take(ticket, until, on_wait)
+        except BaseException:
+            self._tell(_LEAVE, ticket)
+            raise
+        try:
+            yield
+        finally:
+            self._tell(_ANSWERED, ticket, *self._terms[1:3])
+
+    async def pause(self, seconds: float) -> None:
+        """Hand out no slot for so long, in no process: the server has said 429."""
+        self._enter(asyncio.get_running_loop())
+        await self._tell(_PAUSE, math.ceil((seconds + _MARGIN) * 1000))
+
+    async def _take(
+        self, ticket: str, until: float | None, on_wait: Callable[[float], None] | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        since = 0
+        while True:
+            wait_us, since = await self._ask(_TAKE, ticket, since, *self._terms, until=until)
+            if not wait_us:
+                return
+            wait = wait_us / 1e6 + random.uniform(0, _JITTER)  # noqa: S311  no secret
+            if until is not None and loop.time() + wait > until:
+                raise DeadlineExceededError(
+                    f"the rate limit has no slot for another {wait:.1f} s, the deadline is sooner"
+                )
+            if on_wait is not None:
+                on_wait(wait)
+                on_wait = None
+            await asyncio.sleep(min(wait, _POLL))
+
+    def _tell(self, script: str, *args: str | int) -> asyncio.Task[None]:
+        """Let Redis know, but neither hold up an answer that is here nor spoil it."""
+        task = asyncio.get_running_loop().create_task(self._try_to_tell(script, *args))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        return task
+
+    async def _try_to_tell(self, script: str, *args: str | int) -> None:
+        try:
+            await self._ask(script, *args)
+        except MayarError as error:
+            _log.warning("the rate limit could not be told what became of a request: %s", error)
+
+    async def _ask(self, script: str, *args: str | int, until: float | None = None) -> list[int]:
+        limit = asyncio.get_running_loop().time() + _TIMEOUT
+        failure: MayarError
+        try:
+            # One at a time: this keeps the order, and one connection is enough.
+            async with (
+                asyncio.timeout_at(limit if until is None else min(limit, until)),
+                self._turns,
+            ):
+                answer: list[int] = await self._redis.register_script(script)(self._keys, args)
+                return answer
+        except asyncio.CancelledError as error:
+            traceback.clear_frames(error.__traceback__)  # redis-py's hold the password
+            raise
+        except TimeoutError:
+            if until is not None and until < limit:
+                failure = DeadlineExceededError(
+                    "the deadline passed while waiting for the rate limit's Redis"
+                )
+            else:
+                failure = ConnectionFailedError(
+                    f"nothing was sent: no answer from the rate limit's Redis in {_TIMEOUT:g} s"
+                )
+        except (RedisError, OSError) as error:
+            failure = ConnectionFailedError(
+                f"nothing was sent: the rate limit's Redis failed ({type(error).__name__})"
+            )
+            failure.transient = not isinstance(error, AuthenticationError | ResponseError)
+        raise failure
+
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is self._loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise RuntimeError("this RedisRateLimit is in use in another event loop")
+            self._connect()  # what a closed loop left behind cannot be used
+        self._loop = loop
+
+    def _connect(self) -> None:
+        self._turns = asyncio.Lock()
+        try:
+            self._redis = Redis.from_url(
+                self._url.value,
+                retry=Retry(NoBackoff(), 1),
+                # `_ask` bounds it all; redis-py does it with `wait_for`, which before
+                # Python 3.12 can swallow a cancellation.
+                socket_timeout=None,
+                socket_connect_timeout=None,
+            )
+            # Opens nothing yet, but refuses what `from_url` lets pass.
+            self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        except Exception:  # whatever redis-py has against the url's parts
+            pass
+        else:
+            return
+        raise InvalidArgumentError(
+            "url is not one of a Redis server: it must be such as "
+            "rediss://user:password@host:6379/0",
+            field="url",
+        )

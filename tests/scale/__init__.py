@@ -1,0 +1,1 @@
+"""More than one process: the shared budget, over a real Redis and a server of its own."""
