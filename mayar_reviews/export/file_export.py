@@ -19,6 +19,7 @@ from attrs import define, evolve
 
 from mayar_reviews import (
     APIError,
+    ConnectionFailedError,
     ExportError,
     InvalidArgumentError,
     MayarError,
@@ -60,6 +61,8 @@ class Job:
     on_progress: Callable[[ExportProgress], object] | None
     failing_since: float | None = None
     """When the API first failed after it last answered, whichever file asked."""
+    reached: bool = False
+    """Whether there was any answer yet: if not, it is no outage, but perhaps a wrong address."""
 
 
 class FileExport:
@@ -291,7 +294,8 @@ class FileExport:
 
     def _wait_after(self, failure: MayarError) -> float | None:
         """How long to wait before asking again, in seconds; `None`: do not."""
-        if not failure.transient:
+        unreachable = isinstance(failure, ConnectionFailedError) and not self._job.reached
+        if not failure.transient or unreachable:
             return None
         now = asyncio.get_running_loop().time()
         # Both are needed: a product of which the API makes nothing but errors must not be waited
@@ -310,6 +314,7 @@ class FileExport:
     def _on_event(self, event: RequestEvent) -> None:
         if event.kind == "attempt":
             self._requests += 1
+            self._job.reached |= event.status_code is not None
         else:
             self._tell((event.reason or "").replace("_", " "), event.seconds)
 

@@ -32,7 +32,8 @@ async def export_reviews(
 ) -> ExportReport:
     """Export the reviews of one product, of many, or of the whole store.
 
-    It is patient: it waits for the rate limit, and waits out failures of up to an hour.
+    It is patient: it waits for the rate limit, and, once the API has answered at all, waits out
+    failures of up to an hour.
     However it ends, even by a kill or a power cut, the same call with `resume=True` goes on
     after the last page that was written.
 

@@ -678,19 +678,40 @@ async def test_an_outage_without_end_ends_the_export(tmp_path: Path) -> None:
 async def test_many_products_share_one_outage(tmp_path: Path) -> None:
     """A dead line is waited for once, not by every product anew."""
     async with shop(0) as (fake, client):
-        for n in range(20):
+        for n in range(21):
             fake.add_product(f"kelas-{n}")
-        await fake.close()
+        closing: list[asyncio.Task[None]] = []
+
+        def on_progress(progress: ExportProgress) -> None:
+            if progress.waiting is None:
+                closing.append(asyncio.create_task(fake.close()))
+
         start = asyncio.get_running_loop().time()
         report = await export_reviews(
-            client, [f"kelas-{n}" for n in range(20)], tmp_path, concurrency=2
+            client,
+            [f"kelas-{n}" for n in range(21)],
+            tmp_path,
+            concurrency=1,
+            on_progress=on_progress,
         )
-        assert asyncio.get_running_loop().time() - start <= 4000
+        assert 3000 <= asyncio.get_running_loop().time() - start <= 4000
     assert len(report.failed) == 20
     assert all(
         one.error is not None and isinstance(one.error.__cause__, ConnectionFailedError)
         for one in report.failed
     )
+
+
+@virtual_time
+async def test_without_a_network_it_fails_at_once(tmp_path: Path) -> None:
+    """Who has just started it, perhaps with a wrong address, is not left waiting for an hour."""
+    async with shop() as (fake, client):
+        await fake.close()
+        start = asyncio.get_running_loop().time()
+        with pytest.raises(ExportError, match="no connection to") as caught:
+            await export_reviews(client, "kelas-web", tmp_path / "out")
+        assert asyncio.get_running_loop().time() - start <= 10
+    assert isinstance(caught.value.__cause__, ConnectionFailedError)
 
 
 class _Broken(FakeMayar):
