@@ -111,7 +111,8 @@ def export_products(
     started = time.monotonic()
     with Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         if redis_url is None:
-            workers = max(len(client.nthreads()), 1)
+            threads: Any = client.nthreads()  # untyped
+            workers = max(len(threads), 1)
             requests //= workers
             if not requests:
                 raise InvalidArgumentError(

@@ -33,6 +33,7 @@ class Budget(Protocol):
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
         """Hold a slot for one request."""
+        ...  # pyright takes a docstring alone for a body
 
     async def pause(self, seconds: float) -> None:
         """Hand out no slot for so long."""
