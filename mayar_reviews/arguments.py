@@ -8,8 +8,8 @@ How these become requests is the business of `wire`.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _RATINGS = (1, 5)
 _ATTACHMENTS = 10
+_LONGEST = sys.float_info.max
 
 _Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -31,7 +32,8 @@ def _fault(name: str, fault: str, limit: str) -> InvalidArgumentError:
 
 
 def _text(name: str, value: object, limit: str) -> str:
-    if not isinstance(value, str):
+    # By exact type: an enum of strings may say one thing here and another in a path.
+    if type(value) is not str:
         raise _fault(name, f"is of type {type(value).__name__}", limit)
     try:
         value.encode()
@@ -63,18 +65,25 @@ def check_id(name: str, value: object) -> None:
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
     """Refuse what is not an integer (`True` and `5.0` are not) or lies outside the limits."""
     limit = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-    if not isinstance(value, int) or isinstance(value, bool):
+    if type(value) is not int:
         raise _fault(name, f"is of type {type(value).__name__}", limit)
     if value < low or (high is not None and value > high):
         raise _fault(name, "is out of range", limit)
 
 
+def check_is(name: str, value: object, kind: type) -> None:
+    """Refuse what is not of a kind of ours."""
+    if not isinstance(value, kind):
+        fault = f"is of type {type(value).__name__}"
+        raise _fault(name, fault, f"a {kind.__name__}")
+
+
 def check_seconds(name: str, value: object, *, or_zero: bool = False) -> None:
     """Refuse what is not a finite number of seconds, more than 0 (or 0 where that has a sense)."""
-    limit = f"a finite number of seconds, {'0 or more' if or_zero else 'more than 0'}"
+    limit = f"a number of seconds, {'0 or more' if or_zero else 'more than 0'}, not infinite"
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _fault(name, f"is of type {type(value).__name__}", limit)
-    if not math.isfinite(value) or value < 0 or (value == 0 and not or_zero):
+    if not 0 <= value <= _LONGEST or (value == 0 and not or_zero):
         raise _fault(name, "is out of range", limit)
 
 

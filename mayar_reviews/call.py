@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from asyncio import get_running_loop, sleep
+from asyncio import CancelledError, get_running_loop, sleep
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
@@ -23,6 +23,7 @@ from .errors import (
     MayarError,
     OutcomeUnknownError,
     RateLimitError,
+    ResponseError,
     TransportError,
 )
 from .events import RequestEvent
@@ -32,6 +33,7 @@ from .transport import Transport
 from .wire import Answer, Endpoint, decode
 
 T = TypeVar("T")
+Settle = Callable[[MayarError, MayarError], Awaitable[T | None]]
 
 _log = logging.getLogger("mayar_reviews")
 _log.addHandler(logging.NullHandler())  # who has not configured logging wants to see nothing
@@ -66,28 +68,36 @@ class Call:
     _caller: Caller
     _until: float = field(default=math.inf, init=False)
     attempts: int = field(default=0, init=False)
+    _before: int = field(default=0, init=False)
+    _settling: bool = field(default=False, init=False)
 
     def start(self) -> None:
-        """Start the deadline: once for a call, and anew for each page or chunk of a long one.
+        """Start the call's deadline.
 
         Raises:
             RuntimeError: the client is closed, or belongs to another event loop.
         """
         self._caller.transport.check_usable()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start the deadline anew, for the next page or chunk of a long call."""
+        self._before = self.attempts
         deadline = math.inf if self._caller.deadline is None else self._caller.deadline
         self._until = get_running_loop().time() + deadline
 
     async def run(
         self,
         endpoint: Endpoint[T],
-        settle: Callable[[MayarError], Awaitable[T | None]] | None = None,
+        settle: Settle[T] | None = None,
     ) -> T:
         """Send the request until it is answered, refused, or not worth trying again.
 
         Args:
             endpoint: the request.
-            settle: finds out what became of a write that cannot simply be repeated: returns
-                what it made, or `None` when it is known to be not there.
+            settle: finds out what became of a write that cannot simply be repeated, given the
+                last failure and the one that left the doubt: returns what it made, or `None`
+                when it is known to be not there.
 
         Raises:
             MayarError: what ended the call, with `attempts`; `OutcomeUnknownError` for a write
@@ -109,11 +119,13 @@ class Call:
                 raise self._end(endpoint, failure or outcome, doubt)
             failure = outcome
             replayable = endpoint.replayable
-            if settle and (doubt is failure or (doubt and isinstance(failure, ConflictError))):
-                found = await settle(failure)
+            if settle and doubt and (doubt is failure or isinstance(failure, ConflictError)):
+                found = await self._settled(settle, failure, doubt)
                 if found is not None:
                     return found
                 replayable = True
+                # Known to be not there, it may be sent again, whatever was unreadable.
+                failure.transient |= isinstance(failure, ResponseError)
             if limited := isinstance(failure, RateLimitError):
                 refused += 1
             else:
@@ -121,9 +133,10 @@ class Call:
             delay = self._caller.retry.delay(
                 failure, refused if limited else failed, replayable, random.random
             )
+            gives_up = delay is None or self._caller.transport.closed or delay > self._patience()
             if isinstance(failure, RateLimitError):
-                await self._pause(failure.retry_after if delay is None else delay)
-            if delay is None or self._caller.transport.closed or delay > self._patience():
+                await self._pause(failure.retry_after if delay is None else delay, gives_up)
+            if delay is None or gives_up:
                 raise self._end(endpoint, failure, doubt)
             if not limited:  # else the rate limit makes all of the client wait
                 await self.wait(endpoint, delay, "retry")
@@ -160,11 +173,17 @@ class Call:
                 limit = min(caller.timeout, self._until - started)
                 if limit <= 0:
                     raise DeadlineExceededError("the deadline passed before anything was sent")
+                caller.transport.check_open()
                 self.attempts += 1
                 answer = await caller.transport.send(endpoint, limit)
             outcome = self._understand(endpoint, answer)
         except MayarError as error:
             outcome = error.with_traceback(None)
+        except CancelledError:
+            if self.attempts > before:
+                seconds = loop.time() - started
+                self._tell("attempt", endpoint, None, seconds, "CancelledError")
+            raise
         if self.attempts == before:
             return outcome  # there was no slot to be had
         reason = type(outcome).__name__ if isinstance(outcome, MayarError) else None
@@ -175,43 +194,60 @@ class Call:
     def _understand(self, endpoint: Endpoint[T], answer: Answer) -> T:
         try:
             return decode(endpoint, answer)
-        except APIError:
-            pass
-        # The same once more, in case the server's words repeat the key.
-        return decode(endpoint, self._caller.transport.without_key(answer))
+        except APIError as error:
+            clean = self._caller.transport.without_key  # a server may repeat it
+            error.messages, error.request_id = clean(error.messages), clean(error.request_id)
+            error.args = (error.messages,)
+            try:
+                error.data = clean(error.data)
+            except RecursionError:
+                error.data = None  # nobody can use, or pickle, what is nested so deep
+            raise
 
     def _cut_short(self, failure: MayarError) -> bool:
         """Whether it was the deadline that ended the attempt."""
         late = get_running_loop().time() >= self._until - _AT_THE_DEADLINE
         return late and isinstance(failure, TransportError)
 
-    async def _pause(self, seconds: float | None) -> None:
-        """One 429 holds back the whole client, but not for longer than is believable."""
-        if seconds is not None and seconds <= _LONGEST_WAIT:
-            _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
+    async def _pause(self, seconds: float | None, gives_up: bool) -> None:
+        """One 429 holds back the whole client, unless nobody waits for the unbelievable."""
+        if seconds is not None and (seconds <= _LONGEST_WAIT or not gives_up):
             await self._caller.rate_limit.pause(seconds)
+
+    async def _settled(self, settle: Settle[T], failure: MayarError, doubt: MayarError) -> T | None:
+        self._settling = True  # what fails meanwhile is not what the caller called
+        try:
+            return await settle(failure, doubt)
+        finally:
+            self._settling = False
 
     def _end(
         self, endpoint: Endpoint[object], failure: MayarError, doubt: MayarError | None
     ) -> MayarError:
         """What to raise, in view of everything that happened."""
         failure.attempts = self.attempts
-        error = failure if doubt is None else self.in_doubt(endpoint, doubt)
-        if failure.transient or error is not failure:
-            _log.warning(
-                "%s gave up after %d attempts: %s",
-                endpoint.name,
-                self.attempts,
-                type(failure).__name__,
-            )
-        return error
+        if doubt is not None:
+            return self.in_doubt(endpoint, doubt)
+        refused = isinstance(failure, APIError) and not failure.transient
+        if not refused and not self._settling:
+            self._warn(endpoint, failure)
+        return failure
 
     def in_doubt(self, endpoint: Endpoint[object], cause: MayarError) -> OutcomeUnknownError:
         """The error for a write that may or may not have happened."""
         error = OutcomeUnknownError(f"{endpoint.name} may or may not have happened: {cause}")
         error.__cause__ = cause
         error.attempts = cause.attempts = self.attempts
+        self._warn(endpoint, cause)
         return error
+
+    def _warn(self, endpoint: Endpoint[object], failure: MayarError) -> None:
+        _log.warning(
+            "%s gave up after %d attempts: %s",
+            endpoint.name,
+            self.attempts - self._before,
+            type(failure).__name__,
+        )
 
     def _tell(
         self,
@@ -228,11 +264,11 @@ class Call:
                 endpoint.route,
                 status_code or reason,
                 seconds,
-                self.attempts,
+                self.attempts - self._before,
             )
         if not self._caller.observers:
             return
-        attempt = self.attempts + (kind == "wait")
+        attempt = self.attempts - self._before + (kind == "wait")
         event = RequestEvent(
             kind=kind,
             endpoint=endpoint.name,

@@ -25,6 +25,7 @@ from .arguments import (
     ReviewChanges,
     StatusUpdate,
     StoreReviews,
+    check_is,
     check_seconds,
     check_whole,
 )
@@ -59,8 +60,10 @@ def _forgetful(
 
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        coroutine = method(*args, **kwargs)
-        del args, kwargs
+        try:
+            coroutine = method(*args, **kwargs)
+        finally:
+            del args, kwargs
         try:
             return await coroutine
         except BaseException as error:
@@ -116,13 +119,14 @@ class ReviewsClient:
         del api_key  # else a traceback that shows local variables would show it
         key.check()
         if base_url is None:
-            base_url = os.environ.get("MAYAR_API_URL", PRODUCTION_URL)
-        _check_patience(timeout, deadline)
+            base_url = os.environ.get("MAYAR_API_URL") or PRODUCTION_URL
+        _check_patience(timeout, deadline, retry)
         if rate_limit is NOTHING:
             rate_limit = RateLimit(20, per=60.0)
         elif rate_limit is None:
             # A budget that nobody can spend: it never paces, and still pauses after a 429.
             rate_limit = RateLimit(sys.maxsize, per=1e-6)
+        check_is("rate_limit", rate_limit, Budget)
         self._caller = Caller(
             Transport(key, check_origin(base_url), session),
             rate_limit,
@@ -161,7 +165,7 @@ class ReviewsClient:
         timeout = caller.timeout if timeout is NOTHING else timeout
         deadline = caller.deadline if deadline is NOTHING else deadline
         retry = caller.retry if retry is NOTHING else retry
-        _check_patience(timeout, deadline)
+        _check_patience(timeout, deadline, retry)
         client = object.__new__(ReviewsClient)
         client._caller = evolve(
             caller,
@@ -600,7 +604,8 @@ class ReviewsClient:
         await statuses.update(self._caller, updates)
 
 
-def _check_patience(timeout: float, deadline: float | None) -> None:
+def _check_patience(timeout: float, deadline: float | None, retry: RetryPolicy) -> None:
     check_seconds("timeout", timeout)
     if deadline is not None:
         check_seconds("deadline", deadline)
+    check_is("retry", retry, RetryPolicy)

@@ -29,7 +29,7 @@ async def create(call: Call, new: NewReview) -> Review:
     endpoint = wire.create_review(new)
     customer_id = new.customer_id
 
-    async def settle(failure: MayarError) -> Review | None:
+    async def settle(failure: MayarError, doubt: MayarError) -> Review | None:
         nonlocal customer_id
         try:
             customer_id = customer_id or await call.run(wire.get_customer_id(new.customer_email))
@@ -37,13 +37,13 @@ async def create(call: Call, new: NewReview) -> Review:
         except MayarError:
             known, found = False, None
         if not known:
-            raise call.in_doubt(endpoint, failure)
+            raise call.in_doubt(endpoint, doubt)
         if found is None or _is_what_was_asked(found, new):
             return found
-        conflict = ConflictError("a look-up found another review", status_code=409)
+        conflict = failure if isinstance(failure, ConflictError) else ConflictError(status_code=409)
         conflict.existing = found
         conflict.attempts = call.attempts
-        raise conflict
+        raise conflict from doubt
 
     return await call.run(endpoint, settle)
 

@@ -21,7 +21,7 @@ class RequestEvent:
     route: str
     """The path as documented, such as `/products/{payment_link_id}/reviews`."""
     attempt: int
-    """Which exchange of the call it is, from 1; of a wait, the one that it comes before."""
+    """Which exchange of the call, or of its page, it is, from 1; of a wait, the one to come."""
     status_code: int | None
     """The HTTP status, `None` where no answer came and for a wait."""
     seconds: float

@@ -30,29 +30,34 @@ async def pages(
     """
     seen = {starting_after: None}
     empty = 0
+    call.start()
     while True:
         try:
-            call.start()
+            call.go_on()
             page = await call.run(list_from(starting_after))
-            if page.has_more:
-                empty = 0 if page.data else empty + 1
-                _judge(page.next_starting_after, seen, empty)
         except MayarError as error:
             error.starting_after = starting_after
             error.attempts = call.attempts
             raise
-        seen[page.next_starting_after] = None
-        yield page
-        if not page.has_more:
+        has_more, following = page.has_more, page.next_starting_after
+        empty = 0 if page.data else empty + 1
+        fault = None
+        if has_more and following in seen:
+            fault = "a page's cursor leads back to an earlier page"
+        elif has_more and empty == _MOST_EMPTY_PAGES:
+            fault = f"{_MOST_EMPTY_PAGES} pages in a row hold no review"
+        if fault is None:
+            yield page
+        # An error report that shows local variables must not show other people's words.
+        del page
+        if fault is not None:
+            stuck = PaginationError(fault, starting_after=starting_after)
+            stuck.attempts = call.attempts
+            raise stuck
+        if not has_more:
             return
-        starting_after = page.next_starting_after
-
-
-def _judge(cursor: str | None, seen: dict[str | None, None], empty: int) -> None:
-    if cursor in seen:
-        raise PaginationError("a page's cursor leads back to an earlier page")
-    if empty == _MOST_EMPTY_PAGES:
-        raise PaginationError(f"{_MOST_EMPTY_PAGES} pages in a row hold no review")
+        seen[following] = None
+        starting_after = following
 
 
 async def reviews(pages: AsyncGenerator[ReviewPage, None]) -> AsyncGenerator[Review, None]:
@@ -63,7 +68,8 @@ async def reviews(pages: AsyncGenerator[ReviewPage, None]) -> AsyncGenerator[Rev
     before: frozenset[str] = frozenset()
     async with aclosing(pages):
         async for page in pages:
-            for review in page.data:
-                if review.id not in before:
-                    yield review
+            new = [review for review in reversed(page.data) if review.id not in before]
             before = frozenset(review.id for review in page.data)
+            del page  # as above
+            while new:
+                yield new.pop()

@@ -11,11 +11,12 @@ Who waits, for what, and what a 429 means is the business of `call`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import NoReturn, Protocol, runtime_checkable
 
 from .arguments import check_seconds, check_whole
 from .errors import DeadlineExceededError
@@ -24,8 +25,10 @@ from .errors import DeadlineExceededError
 # back this many seconds late, and are handed out by timers that are this much early.
 _MARGIN = 0.001
 _EARLY = 0.0005
+_log = logging.getLogger("mayar_reviews")
 
 
+@runtime_checkable
 class Budget(Protocol):
     """What a client needs of a budget; `RateLimit` has it, and `redis.RedisRateLimit`."""
 
@@ -68,6 +71,9 @@ class RateLimit:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a RateLimit cannot be pickled or copied: a copy would be another budget")
+
     def __repr__(self) -> str:
         return f"RateLimit({self._requests}, per={self._per:g})"
 
@@ -87,15 +93,20 @@ class RateLimit:
             RuntimeError: it is in use in another event loop.
         """
         await self._take(until, on_wait)
+        loop = self._loop
         try:
             yield
         finally:
-            self._returns.append(self._now() + self._per + _MARGIN)
-            self._serve()
+            if loop is self._loop:  # else its loop was closed under it, and its slot returned
+                self._give_back()
 
     async def pause(self, seconds: float) -> None:
         """Hand out no slot for so long: the server has said 429."""
-        self._paused_until = max(self._paused_until, self._now() + seconds)
+        self._enter(asyncio.get_running_loop())
+        now = self._now()
+        if self._paused_until <= now:
+            _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
+        self._paused_until = max(self._paused_until, now + seconds)
         self._serve()
 
     async def _take(self, until: float | None, on_wait: Callable[[float], None] | None) -> None:
@@ -129,6 +140,10 @@ class RateLimit:
         else:
             return
         raise DeadlineExceededError("the deadline passed while waiting for the rate limit")
+
+    def _give_back(self) -> None:
+        self._returns.append(self._now() + self._per + _MARGIN)
+        self._serve()
 
     def _turn(self, now: float) -> float:
         """The earliest loop time at which one who queues now can be served."""
@@ -165,11 +180,11 @@ class RateLimit:
         under_way = self._requests - self._free - len(self._returns)
         if self._loop is not None and not self._loop.is_closed() and (self._queue or under_way):
             raise RuntimeError("this RateLimit is in use in another event loop")
-        if under_way or self._queue:  # what a closed loop left behind will never come back
-            self._free += under_way
-            self._queue.clear()
         self._timer = None
         self._loop = loop
+        self._queue.clear()
+        for _ in range(under_way):  # what a closed loop left behind was sent, perhaps just now
+            self._give_back()
 
     def _now(self) -> float:
         assert self._loop is not None

@@ -71,4 +71,6 @@ class RetryPolicy:
             return error.retry_after
         # Clamped: 2.0 ** 1024 overflows, and a patient job may meet as many 429s.
         bound = self.backoff_initial * 2.0 ** min(attempt - 1, 64)
-        return random() * min(bound, self.backoff_max)
+        wait = random() * min(bound, self.backoff_max)
+        # As 429s are not counted, without a floor they could make a hot loop.
+        return max(wait, 0.1) if isinstance(error, RateLimitError) else wait

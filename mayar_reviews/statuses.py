@@ -24,11 +24,12 @@ async def update(caller: Caller, updates: Iterable[StatusUpdate]) -> None:
     """
     asked = _checked(updates)
     call = Call(caller)
+    call.start()
     for start in range(0, len(asked), _PER_REQUEST):
         chunk = asked[start : start + _PER_REQUEST]
         failure: MayarError
         try:
-            call.start()
+            call.go_on()
             await call.run(wire.update_review_statuses(chunk))
         except MayarError as error:
             failure = error
@@ -48,6 +49,11 @@ async def update(caller: Caller, updates: Iterable[StatusUpdate]) -> None:
 
 
 def _checked(updates: Iterable[StatusUpdate]) -> tuple[StatusUpdate, ...]:
+    if not isinstance(updates, Iterable):
+        raise InvalidArgumentError(
+            f"updates is of type {type(updates).__name__}: it must be StatusUpdate objects",
+            field="updates",
+        )
     by_id: dict[str, StatusUpdate] = {}
     for update in updates:
         if not isinstance(update, StatusUpdate):
@@ -55,9 +61,10 @@ def _checked(updates: Iterable[StatusUpdate]) -> tuple[StatusUpdate, ...]:
                 f"updates holds a {type(update).__name__}: it must hold StatusUpdate objects",
                 field="updates",
             )
-        if by_id.setdefault(update.id, update).status is not update.status:
+        if by_id.setdefault(update.id, update) != update:
             raise InvalidArgumentError(
-                f"updates gives the review {update.id} two statuses: it can have only one",
+                f"updates gives the review {update.id} two statuses or products: it can have "
+                "only one",
                 field="updates",
             )
     return tuple(by_id.values())

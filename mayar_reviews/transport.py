@@ -69,7 +69,7 @@ class Secret:
         if not isinstance(self.value, str):
             fault = f"is of type {type(self.value).__name__}"  # type: ignore[unreachable]
         elif not self.value:
-            fault = "is missing, here and in MAYAR_API_KEY"
+            fault = "is empty, or MAYAR_API_KEY is not set"
         elif not (self.value.isascii() and self.value.isprintable()) or " " in self.value:
             fault = "has a space, a line end or another character that no key has"
         else:
@@ -80,9 +80,12 @@ class Secret:
 
 
 _ORIGIN = re.compile(
-    r"(?P<origin>(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)/?",
+    r"(?P<origin>(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?)/?",
     re.ASCII | re.IGNORECASE,
 )
+
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
 
 
 def check_origin(base_url: object) -> str:
@@ -92,13 +95,23 @@ def check_origin(base_url: object) -> str:
         InvalidArgumentError: not an origin, or plain http to anything but this machine.
     """
     match = _ORIGIN.fullmatch(base_url) if isinstance(base_url, str) else None
-    if match and (match["scheme"].lower() == "https" or _is_loopback(match["host"])):
+    if (
+        match
+        and _is_host(match["host"])
+        and int(match["port"] or 1) <= 65535
+        and (match["scheme"].lower() == "https" or _is_loopback(match["host"]))
+    ):
         return match["origin"]
     raise InvalidArgumentError(
         "base_url is not an origin that the API key may go to: it must be https (http only on "
         "loopback), a host and perhaps a port, such as https://api.mayar.id",
         field="base_url",
     )
+
+
+def _is_host(host: str) -> bool:
+    labels = host.removesuffix(".").split(".")
+    return host.startswith("[") or all(_LABEL.fullmatch(label) for label in labels)
 
 
 def _is_loopback(host: str) -> bool:
@@ -130,6 +143,13 @@ class Transport:
     """A session, its own or a lent one, bound to an origin, a key and an event loop."""
 
     def __init__(self, key: Secret, origin: str, session: aiohttp.ClientSession | None) -> None:
+        if session is not None and not (
+            isinstance(session, aiohttp.ClientSession) and session.auto_decompress
+        ):
+            raise InvalidArgumentError(
+                "session cannot be used: it must be an aiohttp.ClientSession that decompresses",
+                field="session",
+            )
         self._key = key
         self.origin = origin
         self._session = session
@@ -155,6 +175,17 @@ class Transport:
         if self._session is not None and self._session.closed:
             raise RuntimeError("the session lent to this ReviewsClient is closed")
 
+    def check_open(self) -> None:
+        """Refuse to send for a call that was waiting when the client was closed.
+
+        Raises:
+            ConnectionFailedError: it was.
+        """
+        if self.closed or (self._session is not None and self._session.closed):
+            error = ConnectionFailedError("the client was closed before this was sent")
+            error.transient = False
+            raise error
+
     async def aclose(self) -> None:
         """Close the session, unless it is a lent one; calls under way end as lost."""
         self.closed = True
@@ -175,10 +206,6 @@ class Transport:
         """
         if self._session is None:
             self._session = _open_session()
-        if self.closed or self._session.closed:  # while the call was waiting
-            closed = ConnectionFailedError("the client was closed before this was sent")
-            closed.transient = False
-            raise closed
         failure: MayarError
         try:
             with _untraced() if endpoint.personal else nullcontext():
@@ -190,13 +217,11 @@ class Transport:
                         data=endpoint.body,
                         headers=self._headers(endpoint),
                         allow_redirects=False,
+                        raise_for_status=False,  # which a lent session may have
                         timeout=_timeouts(limit),
                     ) as response,
                 ):
                     return await _read(response)
-        except asyncio.CancelledError as error:
-            traceback.clear_frames(error.__traceback__)  # aiohttp's hold the key
-            raise
         except MayarError as error:
             failure = error
         except _NOT_SENT as error:
@@ -206,8 +231,15 @@ class Transport:
             failure = ConnectionLostError(f"no whole answer within {limit:.3g} s")
         except (aiohttp.ClientResponseError, HttpProcessingError):
             failure = ResponseError("an answer that is not HTTP")
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (aiohttp.ClientError, OSError):
             failure = ConnectionLostError("the connection broke before the whole answer was here")
+        except ValueError:
+            # So aiohttp refuses a session with credentials of its own, or an impossible host.
+            failure = ConnectionFailedError("no request can be made of this origin and session")
+            failure.transient = False
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # aiohttp's hold the key
+            raise
         raise failure.with_traceback(None)
 
     def _headers(self, endpoint: Endpoint[Any]) -> dict[str, str]:
@@ -220,10 +252,16 @@ class Transport:
             headers["Content-Type"] = "application/json"
         return headers
 
-    def without_key(self, answer: Answer) -> Answer:
-        """The answer of a server that echoes the key, without it."""
-        body = answer.body.replace(self._key.value.encode(), b"[API key]")
-        return Answer(answer.status, answer.headers, body)
+    def without_key(self, said: Any) -> Any:
+        """What a server said, without the key, should it repeat it."""
+        match said:
+            case str():
+                return said.replace(self._key.value, "[API key]")
+            case list():
+                return [self.without_key(one) for one in said]
+            case dict():
+                return {self.without_key(k): self.without_key(v) for k, v in said.items()}
+        return said
 
 
 def _untraced() -> AbstractContextManager[None]:
@@ -239,7 +277,8 @@ def _untraced() -> AbstractContextManager[None]:
 
 def _open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE),
+        # Pacing is the budget's business: a queue for connections would look like slow ones.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_send_once,),
         # No proxy and no password from the environment: both could receive the key.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ _ERRORS: dict[int, type[APIError]] = {
     429: errors.RateLimitError,
 }
 _MAX_CURSOR = 1000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @frozen
@@ -195,7 +197,10 @@ def decode(endpoint: Endpoint[T], answer: Answer) -> T:
     if status != 200:
         kind = _ERRORS.get(status, errors.ServerError if 500 <= status < 600 else APIError)
         raise _build(kind, status, answer, body if fault is None else {"data": body})
-    word = _messages(body).casefold()
+    messages = _messages(body)
+    if not isinstance(messages, str):
+        raise mistyped("$.messages", str, messages)
+    word = messages.casefold()
     if word == "failed":
         raise _build(ValidationError, 200, answer, body)
     if word not in ("success", "sukses"):
@@ -211,7 +216,8 @@ def _parse(body: bytes) -> tuple[Any, str | None]:
         try:
             # orjson refuses what half of the world emits: an emoji cut through its middle, a
             # lone surrogate. One such message must not block a list for ever.
-            parsed = json.loads(body.decode(), parse_constant=_no_constant)
+            text = body.decode(errors="surrogatepass")
+            parsed = json.loads(text, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError):
             return body.decode(errors="replace"), "not JSON"
     if not isinstance(parsed, dict):
@@ -219,8 +225,13 @@ def _parse(body: bytes) -> tuple[Any, str | None]:
     return parsed, None
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def _status_code(body: _Envelope) -> int:
@@ -230,16 +241,14 @@ def _status_code(body: _Envelope) -> int:
     return status
 
 
-def _messages(body: _Envelope) -> str:
+def _messages(body: _Envelope) -> object:
     # Some endpoints of the same API spell it in the singular.
-    messages = body.get("messages", body.get("message"))
-    if not isinstance(messages, str):
-        raise mistyped("$.messages", str, messages)
-    return messages
+    messages = body.get("messages")
+    return body.get("message") if messages is None else messages
 
 
 def _build(kind: type[APIError], status: int, answer: Answer, body: _Envelope) -> APIError:
-    messages = body.get("messages", body.get("message"))
+    messages = _messages(body)
     enveloped = isinstance(messages, str) or "data" in body
     return kind(
         messages if isinstance(messages, str) else "",
@@ -341,8 +350,8 @@ def _judge_cursor(body: _Envelope, starting_after: str | None) -> tuple[bool, st
         fault = "says that there are more reviews, but not where"
     elif len(cursor) > _MAX_CURSOR:
         fault = f"has a cursor of {len(cursor)} characters, more than {_MAX_CURSOR}"
-    elif not cursor.isprintable():
-        fault = "has a cursor that is not text"
+    elif _SURROGATE.search(cursor):
+        fault = "has a cursor that no request can carry"
     if fault is not None:
         raise PaginationError(f"the page {fault}", starting_after=starting_after)
     return True, cursor

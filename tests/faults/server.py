@@ -281,7 +281,9 @@ class Ledger:
         between = self.entries[places.index(id(first)) + 1 : places.index(id(second))]
         answers = [entry for entry in between if entry.kind == "answered"]
         refused = any(a.number == first.number and a.status == 429 for a in answers)
-        return not refused and not any(self._says_absent(answer, second) for answer in answers)
+        # Of a creation whose body was never read the one before tells what it asked for.
+        asked = first if second.body is None else second
+        return not refused and not any(self._says_absent(answer, asked) for answer in answers)
 
     def _says_absent(self, answer: Entry, creation: Entry) -> bool:
         """Whether `answer` is that of a look-up and says that what `creation` asks for is not."""

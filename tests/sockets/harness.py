@@ -106,13 +106,15 @@ def assert_no_secret(text: str) -> None:
 
 def assert_tells_no_secret(error: BaseException) -> None:
     """Look through the error, what it was raised from, and the frames of this package."""
-    report: traceback.TracebackException | None
-    seen: BaseException | None = error
-    while seen is not None:
+    linked: list[BaseException | None] = [error]
+    while linked:
+        seen = linked.pop()
+        if seen is None:
+            continue
+        linked += [seen.__cause__, seen.__context__]
         attributes = {name: value for name, value in vars(seen).items() if name != "existing"}
         assert_no_secret(f"{seen} {seen!r} {attributes} {getattr(seen, '__notes__', '')}")
         report = traceback.TracebackException.from_exception(seen, capture_locals=True)
         for frame in report.stack:
             if "/tests/" not in frame.filename:
                 assert_no_secret(f"{frame.filename} {frame.name} {frame.locals}")
-        seen = seen.__cause__ or seen.__context__

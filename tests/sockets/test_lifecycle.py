@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +15,20 @@ import aiohttp
 import pytest
 
 from mayar_reviews import (
+    ConnectionFailedError,
     ConnectionLostError,
+    DeadlineExceededError,
+    InvalidArgumentError,
     MayarError,
+    NotFoundError,
     OutcomeUnknownError,
     RateLimit,
     RequestEvent,
     RetryPolicy,
     ReviewsClient,
     ServerError,
+    StatusUpdate,
+    StatusUpdateError,
 )
 from tests.faults.clock import virtual_run, virtual_time
 from tests.faults.server import Break, FaultServer, Respond, make_review, too_many
@@ -137,6 +144,35 @@ async def test_a_lent_session_is_used_as_it_is_and_left_open() -> None:
 
 
 @virtual_time
+async def test_a_lent_session_that_raises_by_itself() -> None:
+    """`raise_for_status` of a lent session takes no refusal for nonsense."""
+    async with (
+        FaultServer(script=(Respond(404),)) as server,
+        aiohttp.ClientSession(raise_for_status=True) as session,
+        ReviewsClient(KEY, base_url=server.url, session=session) as client,
+    ):
+        with pytest.raises(NotFoundError):
+            await client.list_reviews()
+
+
+@virtual_time
+async def test_a_lent_session_that_cannot_be_used() -> None:
+    """One that does not decompress is refused; one with a password never sends anything."""
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        with pytest.raises(InvalidArgumentError, match="session cannot be used"):
+            ReviewsClient(KEY, session=session)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of aiohttp, in its newest only
+        session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("somebody", "else"))
+    async with FaultServer() as server, session:
+        async with ReviewsClient(KEY, base_url=server.url, session=session) as client:
+            with pytest.raises(ConnectionFailedError, match="no request can be made") as caught:
+                await client.create_review(payment_link_id=PRODUCT, customer_email=EMAIL, rating=5)
+            assert caught.value.attempts == 1
+        assert len(server.ledger) == 0
+
+
+@virtual_time
 async def test_use_after_close() -> None:
     """Every method says clearly that the client is closed, and closing twice is fine."""
     async with FaultServer() as server:
@@ -170,6 +206,73 @@ async def test_closing_while_calls_are_under_way() -> None:
         with pytest.raises(OutcomeUnknownError):
             await write
         assert server.ledger.exchanges == 2
+
+
+@virtual_time
+async def test_closing_between_two_requests_of_one_call() -> None:
+    """Statuses already sent are accounted for; a walk says where it stopped."""
+    reviews = [make_review(number) for number in range(1, 121)]
+    async with FaultServer(reviews) as server:
+        client = ReviewsClient(KEY, base_url=server.url)
+        walk = client.iter_product_reviews(PRODUCT)
+        for _ in range(50):
+            await anext(walk)
+
+        def close_after_one(event: RequestEvent) -> None:
+            client._caller.transport.closed = True
+
+        closing = client.with_options(on_event=close_after_one)
+        with pytest.raises(StatusUpdateError) as caught:
+            await closing.update_review_statuses(
+                StatusUpdate(f"review-{number}", "ARCHIVED") for number in range(1, 121)
+            )
+        assert len(caught.value.applied) == 50
+        assert len(caught.value.not_sent) == 70
+        assert caught.value.attempts == 1
+        with pytest.raises(ConnectionFailedError, match="was closed") as stopped:
+            await anext(walk)
+        assert stopped.value.starting_after == "c50"
+        assert stopped.value.attempts == 1
+        await client.aclose()
+
+
+@virtual_time
+async def test_more_calls_at_once_than_a_pool_would_hold() -> None:
+    """Nothing but the budget queues: 150 slow calls are 150 requests."""
+    async with FaultServer([make_review(1)], latency=(7.0, 7.0)) as server:
+        async with ReviewsClient(KEY, base_url=server.url, rate_limit=None) as client:
+            await asyncio.gather(*(client.list_reviews() for _ in range(150)))
+        assert server.ledger.exchanges == 150
+
+
+@virtual_time
+async def test_a_cancelled_attempt_is_told_too() -> None:
+    """One event per attempt, also for the one that was cancelled."""
+    events: list[RequestEvent] = []
+    async with (
+        FaultServer(script=(Break("request", "hang"),)) as server,
+        client_of(server, on_event=events.append) as client,
+    ):
+        call = asyncio.create_task(client.list_reviews())
+        await asyncio.sleep(2)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert [(event.kind, event.reason, round(event.seconds)) for event in events] == [
+        ("attempt", "CancelledError", 2)
+    ]
+
+
+@virtual_time
+async def test_events_of_a_walk_count_within_the_page() -> None:
+    """A walk without a fault is first attempts only."""
+    events: list[RequestEvent] = []
+    async with (
+        FaultServer([make_review(number) for number in range(1, 121)]) as server,
+        client_of(server, on_event=events.append) as client,
+    ):
+        assert len([review async for review in client.iter_reviews()]) == 120
+    assert [event.attempt for event in events] == [1, 1, 1]
 
 
 def test_another_event_loop() -> None:
@@ -212,9 +315,21 @@ async def test_one_warning_when_a_call_gives_up_and_one_when_it_pauses(
         for _ in range(2):
             with pytest.raises(MayarError):
                 await client.list_reviews()
+        server.script += [Respond(500, on="create"), Respond(503, on="customer", times=9)]
+        with pytest.raises(OutcomeUnknownError):
+            await client.create_review(payment_link_id=PRODUCT, customer_email=EMAIL, rating=5)
+        server.script.clear()
+        server.script.append(Break("request", "hang"))
+        with pytest.raises(DeadlineExceededError):
+            await client.with_options(deadline=1.0).list_reviews()
+        server.script.append(too_many("3", times=20))
+        await asyncio.gather(*(client.list_reviews() for _ in range(20)))
     assert [record.getMessage() for record in caplog.records] == [
         "the rate limit is reached: pausing for 2.0 s",
         "list_reviews gave up after 5 attempts: ServerError",
+        "create_review gave up after 5 attempts: ServerError",
+        "list_reviews gave up after 1 attempts: DeadlineExceededError",
+        "the rate limit is reached: pausing for 3.0 s",
     ]
 
 

@@ -323,6 +323,15 @@ ROWS: list[Row] = [
         creations=1, committed=1, exchanges=3),
     Row("create, done, null data", "create", (Respond(200, _envelope(None), commit=True),),
         creations=1, committed=1, exchanges=3),
+    Row("create, closed after the headers", "create", (Break("headers", on="create"),),
+        creations=2, committed=1, exchanges=6),
+    Row("create, 500, then closed after the headers", "create",
+        (Respond(500, on="create"), Break("headers", on="create")), creations=3, committed=1),
+    Row("create, closed on accept", "create", (Break("accept"),), creations=1, committed=1),
+    Row("create, not done, wrong types", "create", (Respond(200, _envelope({"id": 1})),),
+        creations=2, committed=1, exchanges=6),
+    Row("create, not done, null data", "create", (Respond(200, _envelope(None)),),
+        creations=2, committed=1, exchanges=6),
     Row("create, 500, then 409 of another's", "create",
         (Respond(500, on="create"), Respond(409, on="create")),
         OutcomeUnknownError, creations=2, committed=0),
@@ -409,6 +418,10 @@ ROWS: list[Row] = [
         options={"retry": ONE}, seconds=(0, 0.01)),
     Row("429 beyond the deadline", "list", (too_many("121"),), RateLimitError, exchanges=1,
         seconds=(0, 0.01)),
+    Row("429 for longer than an hour, and time for it", "list", (too_many("4000"),), exchanges=2,
+        options={"deadline": 10_000.0}, seconds=(4000, 4001)),
+    Row("429 without Retry-After, and no backoff", "list", tuple(too_many() for _ in range(20)),
+        exchanges=21, options={"retry": RetryPolicy(backoff_initial=0)}, seconds=(2, 3)),
     Row("429 for a day", "list", (too_many("86400"),), RateLimitError, exchanges=1,
         options={"deadline": None}, seconds=(0, 0.01)),
     Row("429 for an hour, patiently", "list", (too_many("3600"),), exchanges=2,
@@ -445,7 +458,7 @@ ROWS: list[Row] = [
 async def test_row(row: Row) -> None:
     """A fault comes to what its row says, and breaks no invariant."""
     async with FaultServer(
-        [make_review(number) for number in range(1, 121)],
+        [make_review(number, message=MESSAGE) for number in range(1, 121)],
         customers={EMAIL: CUSTOMER},
         script=row.script,
     ) as server:

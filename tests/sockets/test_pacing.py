@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import gc
+import pickle
 
 import pytest
 
@@ -263,6 +266,37 @@ async def test_an_unbelievable_retry_after_pauses_nobody() -> None:
         await client.list_product_reviews(PRODUCT)
         assert server.ledger.exchanges == 2
         assert loop.time() - started < 1
+
+
+def test_a_budget_whose_loop_was_closed_under_it() -> None:
+    """Requests that a closed loop left behind keep their slots for a window, and once only."""
+    limit = RateLimit(3, per=10.0)
+    loop = asyncio.new_event_loop()
+    holders = [limit.slot() for _ in range(3)]
+    for holder in holders:
+        loop.run_until_complete(holder.__aenter__())
+    loop.close()
+
+    @virtual_time
+    async def scenario() -> None:
+        started = asyncio.get_running_loop().time()
+        for _ in range(4):
+            async with limit.slot():
+                pass
+        assert asyncio.get_running_loop().time() - started >= 10.0
+
+    scenario()
+    del holders, holder
+    gc.collect()
+
+    assert limit._requests == limit._free + len(limit._returns)
+
+
+def test_a_budget_is_not_copied() -> None:
+    """A copy would be another budget."""
+    for take in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="another budget"):
+            take(RateLimit(1, per=1))
 
 
 @virtual_time

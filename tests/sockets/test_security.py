@@ -9,6 +9,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mayar_reviews import (
     StatusUpdate,
     StatusUpdateError,
 )
+from mayar_reviews.transport import Secret
 from tests.faults.clock import virtual_time
 from tests.faults.server import (
     Behave,
@@ -49,6 +51,11 @@ from .harness import (
     assert_tells_no_secret,
     client_of,
 )
+
+
+class _Ids(str, Enum):  # noqa: UP042  a StrEnum would say the same in a path
+    ONE = "product-1"
+
 
 HOSTILE_IDS = [
     "..",
@@ -78,6 +85,7 @@ HOSTILE_IDS = [
     7,
     b"abc",
     ["abc"],
+    _Ids.ONE,
 ]
 
 
@@ -140,6 +148,10 @@ async def test_redirects_are_not_followed(status: int) -> None:
         "https://api.mayar.id?x=1",
         "https://api.mayar.id#x",
         "https://api.mayar.id:port",
+        "https://api.mayar.id:99999",
+        "https://a..b",
+        "https://-a.id",
+        "https://...",
         "https://api.mayar.id\r\nx",
         " https://api.mayar.id",
         7,
@@ -211,8 +223,10 @@ def test_the_client_does_not_show_its_key() -> None:
     def look(thing: object, depth: int = 0) -> None:
         assert_no_secret(repr(thing) + str(thing))
         if depth < 4:
-            for inner in getattr(thing, "__dict__", {}).values():
-                look(inner, depth + 1)
+            names = (*getattr(thing, "__dict__", ()), *getattr(type(thing), "__slots__", ()))
+            for name in names:
+                if not isinstance(thing, Secret):  # which has to hold it
+                    look(getattr(thing, name, None), depth + 1)
 
     look(client)
     look(client.with_options(deadline=1.0))
@@ -246,6 +260,42 @@ async def test_a_server_that_echoes_the_key_does_not_get_it_into_an_exception() 
                 await client.list_reviews()
             assert_tells_no_secret(caught.value)
         assert "[API key]" in str(caught.value.data)
+
+
+@virtual_time
+async def test_a_key_that_comes_back_in_a_header_or_escaped_is_found() -> None:
+    """The request id may be the key, and JSON may write it otherwise."""
+    key = "abc/def+ghi/jkl"
+    body = b'{"statusCode":401,"messages":"bad key abc\\/def+ghi\\/jkl","data":{"statusCode":1}}'
+    answer = Respond(401, body, headers=[("X-Request-Id", key)])
+    async with (
+        FaultServer(script=(answer,)) as server,
+        ReviewsClient(key, base_url=server.url) as client,
+    ):
+        with pytest.raises(AuthenticationError) as caught:
+            await client.list_reviews()
+    assert caught.value.messages == "bad key [API key]"
+    assert caught.value.request_id == "[API key]"
+    assert key not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [Respond(404), Respond(200, b"<html>", times=9), Behave(envelope={"nextStartingAfter": "c50"})],
+)
+@virtual_time
+async def test_other_peoples_words_stay_out_of_tracebacks(failure: Any) -> None:
+    """A walk that fails on its second page shows no review of the first one."""
+    reviews = [make_review(number, message=MESSAGE) for number in range(1, 121)]
+    async with (
+        FaultServer(reviews, script=(Behave(), failure)) as server,
+        client_of(server) as client,
+    ):
+        walk = client.iter_product_reviews(PRODUCT)
+        with pytest.raises(MayarError) as caught:
+            while True:
+                await anext(walk)
+        assert_tells_no_secret(caught.value)
 
 
 @virtual_time

@@ -134,6 +134,28 @@ def test_a_hostile_page_is_explained_by_its_first_fault() -> None:
     assert str(caught.value) == "$.data[0]: expected object, got int"
 
 
+@pytest.mark.parametrize("cursor", ["abc\n", "a\tb", "\u00a0x", "\u200b", "🎉"])
+def test_a_cursor_is_opaque(cursor: str) -> None:
+    """Whatever a request can carry is taken for a cursor."""
+    body = PAGE | {"data": [], "hasMore": True, "nextStartingAfter": cursor}
+    assert decode(LIST, answer(body)).next_starting_after == cursor
+
+
+def test_half_an_emoji_in_raw_bytes() -> None:
+    """Some servers write a lone surrogate as three bytes."""
+    body = json.dumps(PAGE | {"data": [REVIEW | {"message": "cut \ud83d"}]}, ensure_ascii=False)
+    (review,) = decode(LIST, answer(body.encode(errors="surrogatepass"))).data
+    assert review.message == "cut \ud83d"
+
+
+def test_what_is_nested_deeply_is_refused_as_one_of_ours() -> None:
+    """Beside a cut emoji the slower parser must not be what decides."""
+    for depth in (200, 900, 1100, 5000, 100_000):
+        body = b'{"a":"\\ud800","b":' + b"[" * depth + b"]" * depth + b"}"
+        with pytest.raises(ResponseError):
+            decode(LIST, answer(body))
+
+
 @pytest.mark.parametrize("word", ["success", "SUCCESS", "Success", "sukses"])
 def test_the_words_for_success(word: str) -> None:
     """Also in the singular, `message`, which some endpoints use."""
@@ -165,6 +187,7 @@ def test_the_words_for_success(word: str) -> None:
         (b'"success"', 200, ResponseError),
         (b"NaN", 200, ResponseError),
         (b'{"a": NaN, "b": "\\ud800"}', 200, ResponseError),
+        (b'{"a": 1e400}', 200, ResponseError),
         (b"\xef\xbb\xbf{}", 200, ResponseError),
     ],
     ids=repr,
