@@ -86,11 +86,7 @@ class Call:
         deadline = math.inf if self._caller.deadline is None else self._caller.deadline
         self._until = get_running_loop().time() + deadline
 
-    async def run(
-        self,
-        endpoint: Endpoint[T],
-        settle: Settle[T] | None = None,
-    ) -> T:
+    async def run(self, endpoint: Endpoint[T], settle: Settle[T] | None = None) -> T:
         """Send the request until it is answered, refused, or not worth trying again.
 
         Args:
@@ -160,7 +156,6 @@ class Call:
         """One exchange; a failure is returned, without the frames that held the answer."""
         caller = self._caller
         loop = get_running_loop()
-        before = self.attempts
         answer: Answer | None = None
         outcome: T | MayarError
         before, started = self.attempts, loop.time()
