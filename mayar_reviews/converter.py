@@ -3,7 +3,7 @@
 Strict: a value of another type than the documented one is refused, by path and type and
 never by value. Tolerant: unknown fields are passed over, an unknown status stays a string,
 and what is optional may be missing or null. The time it takes is most of what this package
-costs, so the hooks are written for speed and `benchmarks/` watches them.
+costs, so that a page has a faster way, and `benchmarks/` watches it.
 
 What a whole answer means is the business of `wire`.
 """
@@ -13,11 +13,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from attrs import fields, has
+from attrs import NOTHING, fields, has, resolve_types
 
 from .arguments import NewReview, ProductReviews, ReviewChanges
 from .errors import ResponseError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _Hook = Callable[[Any, Any], Any]
+_ColumnHook = Callable[[list[Any]], list[Any]]
 
 
 def to_json(arguments: Any) -> Any:
@@ -50,18 +52,11 @@ def structure(value: object, cls: type[T], path: str) -> T:
 
 def structure_all(values: list[Any], cls: type[T], path: str) -> tuple[T, ...]:
     """Like `structure`, for each of a list."""
-    hook = _converter().get_structure_hook(cls)
-    done: list[T] = []
     try:
-        for value in values:
-            done.append(hook(value, cls))  # noqa: PERF401  it must tell how far it came
+        return tuple(_column_hook(cls)(values))  # type: ignore[arg-type]  # classes are hashable
     except Exception:
-        pass
-    else:
-        return tuple(done)
-    # Only the one that failed is explained: of a hostile page, a report of all of them could
-    # be larger than memory.
-    raise _explain(values[len(done)], cls, f"{path}[{len(done)}]")
+        pass  # one by one it will be seen which does not fit, and why
+    return tuple(structure(value, cls, f"{path}[{i}]") for i, value in enumerate(values))
 
 
 def mistyped(path: str, expected: type, found: object) -> ResponseError:
@@ -125,14 +120,99 @@ def _status(value: Any, _: Any) -> ReviewStatus | str:
     return _STATUSES.get(value, value)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
 def _time(value: Any, _: Any) -> datetime:
     if type(value) is not int:
         raise _MisfitError("int", value)
     try:
-        return datetime.fromtimestamp(value / 1000, UTC)
-    except (ArithmeticError, ValueError, OSError):
+        return _EPOCH + value * _MILLISECOND
+    except OverflowError:
         pass
     raise _MisfitError("a time in Unix milliseconds", value)
+
+
+# --- many at once ----------------------------------------------------------------------------
+#
+# Fifty reviews are structured column by column: the values of a field are checked and converted
+# together, most of it in C, in two thirds of the time that cattrs takes for one review after
+# the other. What fits here is what fits there; what does not fit is left to cattrs to explain.
+
+_PLAIN: dict[Any, frozenset[type]] = {
+    str: frozenset({str}),
+    int: frozenset({int}),
+    str | None: frozenset({str, NoneType}),
+    int | None: frozenset({int, NoneType}),
+}
+_OBJECT: frozenset[type] = frozenset({dict})
+_ARRAY: frozenset[type] = frozenset({list, NoneType})
+
+
+@functools.cache
+def _column_hook(kind: Any) -> _ColumnHook:
+    if kind in _PLAIN:
+        return functools.partial(_only, _PLAIN[kind])
+    if has(kind) and kind is not PaymentLink:
+        return _objects_hook(kind)
+    if NoneType in get_args(kind):
+        return _optionals_hook(kind)
+    if getattr(kind, "__origin__", None) is tuple:
+        return _sequences_hook(kind)
+    hook = _converter().get_structure_hook(kind)
+    return lambda values: [hook(value, kind) for value in values]
+
+
+def _only(types: frozenset[type], values: list[Any]) -> list[Any]:
+    if not types.issuperset(map(type, values)):
+        raise TypeError
+    return values
+
+
+def _objects_hook(cls: Any) -> _ColumnHook:
+    columns = [
+        (_camel(one.name), one.default is NOTHING, _column_hook(one.type))
+        for one in fields(resolve_types(cls))
+    ]
+
+    def structure(objects: list[Any]) -> list[Any]:
+        _only(_OBJECT, objects)
+        made = (
+            # What is optional is `None` or `()` where it is missing, as where it is null.
+            hook([one[name] if required else one.get(name) for one in objects])
+            for name, required, hook in columns
+        )
+        return list(map(cls, *made))
+
+    return structure
+
+
+def _optionals_hook(cls: Any) -> _ColumnHook:
+    (kind,) = (one for one in get_args(cls) if one is not NoneType)
+    hook = _column_hook(kind)
+
+    def structure(values: list[Any]) -> list[Any]:
+        made = iter(hook([one for one in values if one is not None]))
+        return [None if one is None else next(made) for one in values]
+
+    return structure
+
+
+def _sequences_hook(cls: Any) -> _ColumnHook:
+    hook = _column_hook(get_args(cls)[0])
+
+    def structure(arrays: list[Any]) -> list[Any]:
+        _only(_ARRAY, arrays)
+        made = iter(hook([one for array in arrays if array for one in array if one is not None]))
+        return [
+            tuple(islice(made, len(array) - array.count(None))) if array else () for array in arrays
+        ]
+
+    return structure
+
+
+# --- one by one, and back --------------------------------------------------------------------
 
 
 def _camel(name: str) -> str:
@@ -170,22 +250,21 @@ def _converter(*, detailed: bool = False) -> Converter:
     def shared_hook(cls: Any) -> _Hook:
         # A product's pages repeat its payment link in every review: one object serves them all.
         inner = object_hook(cls)
+        names = [_camel(one.name) for one in fields(cls)]
         last: tuple[Any, Any] = (None, None)
 
         def structure(value: Any, _: Any) -> Any:
             nonlocal last
-            raw, made = last
-            if value != raw:
+            if type(value) is not dict:
+                raise _MisfitError("object", value)
+            known = [value.get(name) for name in names]
+            before, made = last
+            if known != before:
                 made = inner(value, cls)
-                last = (value, made)
+                last = (known, made)
             return made
 
         return structure
-
-    def optional_hook(cls: Any) -> _Hook:
-        (kind,) = (one for one in get_args(cls) if one is not NoneType)
-        inner = converter.get_structure_hook(kind)
-        return lambda value, _: None if value is None else inner(value, kind)
 
     def sequence_hook(cls: Any) -> _Hook:
         inner = homogenous_tuple_structure_factory(cls, converter)
@@ -221,7 +300,6 @@ def _converter(*, detailed: bool = False) -> Converter:
     # Of factories the last one registered is asked first.
     converter.register_structure_hook_factory(has, object_hook)
     converter.register_structure_hook_factory(lambda cls: cls is PaymentLink, shared_hook)
-    converter.register_structure_hook_factory(lambda cls: NoneType in get_args(cls), optional_hook)
     converter.register_structure_hook_factory(
         lambda cls: getattr(cls, "__origin__", None) is tuple, sequence_hook
     )

@@ -296,10 +296,11 @@ def _timeouts(limit: float) -> aiohttp.ClientTimeout:
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer:
-    body = bytearray()
+    chunks, size = [], 0
     async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_BODY:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _MAX_BODY:
             error = ResponseError(f"an answer of more than {_MAX_BODY} bytes")
             error.transient = False
             raise error
@@ -307,7 +308,7 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
     for name, value in response.headers.items():
         lower = name.lower()
         headers[lower] = (*headers.get(lower, ()), value)
-    return Answer(response.status, headers, bytes(body))
+    return Answer(response.status, headers, b"".join(chunks))
 
 
 def _why_not_sent(error: BaseException) -> str:
