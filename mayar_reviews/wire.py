@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NoReturn, TypeVar
@@ -48,6 +49,9 @@ _ERRORS: dict[int, type[APIError]] = {
     429: errors.RateLimitError,
 }
 _MAX_CURSOR = 1000
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG = b"0" * 20
+_UNREAD = object()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -210,12 +214,15 @@ def decode(endpoint: Endpoint[T], answer: Answer) -> T:
 
 def _parse(body: bytes) -> tuple[Any, str | None]:
     """The parsed body, or what is wrong with it."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
+    parsed: Any = _UNREAD
+    # Of an integer of more than 64 bits, which has 20 digits, orjson makes a float.
+    if _LONG not in body.translate(_DIGITS):
+        with suppress(orjson.JSONDecodeError):
+            parsed = orjson.loads(body)
+    if parsed is _UNREAD:
         try:
-            # orjson refuses what half of the world emits: an emoji cut through its middle, a
-            # lone surrogate. One such message must not block a list for ever.
+            # orjson also refuses what half of the world emits: an emoji cut through its middle,
+            # a lone surrogate. One such message must not block a list for ever.
             text = body.decode(errors="surrogatepass")
             parsed = json.loads(text, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -67,6 +68,8 @@ def run() -> int:
         The exit code: 0 done, 1 failed, 2 wrong usage, 3 an export that is known to be
         incomplete, 130 and 143 stopped by Ctrl-C and SIGTERM, 141 a reader that has gone.
     """
+    if sys.stdout is None:  # closed by who started this
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):
         # No star and no emoji ends a command where the encoding has none.
         sys.stdout.reconfigure(errors="replace")
@@ -92,7 +95,9 @@ def _run() -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         # Somebody may have tried to give the key as an option.
-        show.fault(re.sub(r"(--[\w-]+)=\S+", r"\1=…", f"{error} See mayar-reviews --help."))
+        said = re.sub(r"(--[\w-]+)[^\w\s\"'-][^\s\"']*", r"\1=…", str(error))
+        said = re.sub(r"(?<![\w-])(-[a-zA-Z])[^\s\"'-][^\s\"']*", r"\1…", said)
+        show.fault(f"{said.rstrip('.')}. See --help.")
         return 2
     except InvalidArgumentError as error:
         show.fault(_in_terms_of_options(error))

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, closing, suppress
+from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -19,6 +19,7 @@ from attrs import define, evolve
 
 from mayar_reviews import (
     APIError,
+    AuthenticationError,
     ConnectionFailedError,
     ExportError,
     InvalidArgumentError,
@@ -29,7 +30,7 @@ from mayar_reviews import (
     ReviewStatus,
 )
 
-from .durable import sync, sync_directory
+from .durable import Lock, sync, sync_directory
 from .formats import Format, convert, to_line
 from .report import ExportProgress, FileReport
 from .state import State
@@ -61,6 +62,8 @@ class Job:
     on_progress: Callable[[ExportProgress], object] | None
     failing_since: float | None = None
     """When the API first failed after it last answered, whichever file asked."""
+    refusal: AuthenticationError | None = None
+    """What one file has heard of the key, all others need not ask again."""
     reached: bool = False
     """Whether there was any answer yet: if not, it is no outage, but perhaps a wrong address."""
 
@@ -82,6 +85,7 @@ class FileExport:
             rating=job.rating,
             status=None if job.status is None else str(job.status),
         )
+        self._lock = Lock(path.with_name(f"{path.name}.lock"))
         self._client = job.client.with_options(deadline=None, on_event=self._on_event)
         self._resumed_from: int | None = None
         self._pages = 0
@@ -115,9 +119,16 @@ class FileExport:
         Raises:
             InvalidArgumentError: what is there must not be overwritten, or cannot be resumed.
         """
-        if self._path.is_dir():
+        if self._path.exists() and not self._path.is_file():
+            kind = "a directory" if self._path.is_dir() else "not a regular file"
             raise InvalidArgumentError(
-                f"{self._path} is a directory: output must be a file", field="output"
+                f"{self._path} is {kind}: output must be a file", field="output"
+            )
+        if not self._lock.take():
+            raise InvalidArgumentError(
+                f"{self._path} is being written by another export: wait for its end, or use "
+                "another output",
+                field="output",
             )
         saved = State.load(self._state_path) if resume else None
         if saved is not None:
@@ -137,19 +148,28 @@ class FileExport:
         held = self._journal.stat().st_size if self._journal.exists() else None
         if held is None and saved.finished and self._path.exists():
             return  # it has become the output
-        if (held is None and saved.finished) or (held or 0) < saved.offset:
+        changed = saved.finished and held != saved.offset
+        if changed or (held or 0) < saved.offset:
             raise InvalidArgumentError(
                 f"{self._journal} has {held or 0} bytes of the {saved.offset} that its state "
                 "records: put it back, or start again with force",
                 field="resume",
             )
 
+    def give_back(self) -> None:
+        """Let others write the output."""
+        self._lock.give_back()
+
     async def run(self) -> FileReport:
         """Export what is not exported yet; a failure is in the report."""
         started = asyncio.get_running_loop().time()
         expected, missing = None, dict[int, int]()
         failure: MayarError | OSError | None = None
+        if self._resumed_from is not None:
+            self._tell()  # what is there already
         try:
+            if self._job.refusal is not None:
+                raise self._job.refusal
             if not self._state.finished:
                 await self._fetch()
             if self._journal != self._path and self._journal.exists():
@@ -158,6 +178,10 @@ class FileExport:
                 expected, missing = await self._verify()
         except (MayarError, OSError) as error:
             failure = error
+            if isinstance(error, AuthenticationError):
+                self._job.refusal = error
+        finally:
+            self._lock.give_back()
         return FileReport(
             payment_link_id=self._payment_link_id,
             path=self._path,
@@ -174,29 +198,30 @@ class FileExport:
 
     async def _fetch(self) -> None:
         """Bring the rest of the list into the journal."""
+        if self._job.verify and self._state.expected is None:
+            expected = await self._patiently(self._count)
+            self._state = evolve(self._state, expected=expected)
+        await self._patiently(self._walk)
+
+    async def _walk(self) -> None:
+        # Nothing that is there is touched before there is something to put in its place.
+        with ExitStack() as stack:
+            journal: BinaryIO | None = None
+            async with aclosing(self._list_from(self._state.cursor)) as pages:
+                async for page in pages:
+                    self._answered()
+                    journal = journal or self._open_journal(stack)
+                    self._store(journal, page)
+                    self._tell()
+
+    def _open_journal(self, stack: ExitStack) -> BinaryIO:
+        """The journal, cut back to what the state says of it."""
         # The state comes first: a kill in between leaves one that is true of no journal at all.
         self._state.save(self._state_path)
-        try:
-            with self._journal.open("ab") as journal:
-                journal.truncate(self._state.offset)
-                sync_directory(self._journal.parent)
-                if self._job.verify and self._state.expected is None:
-                    expected = await self._patiently(self._count)
-                    self._state = evolve(self._state, expected=expected)
-                await self._patiently(lambda: self._walk(journal))
-        finally:
-            if self._state.cursor is None and not self._state.finished:
-                # A misspelt product must leave nothing that the next attempt stumbles over.
-                with suppress(OSError):
-                    self._journal.unlink()
-                    self._state_path.unlink()
-
-    async def _walk(self, journal: BinaryIO) -> None:
-        async with aclosing(self._list_from(self._state.cursor)) as pages:
-            async for page in pages:
-                self._answered()
-                self._store(journal, page)
-                self._tell()
+        journal = stack.enter_context(self._journal.open("ab"))
+        journal.truncate(self._state.offset)
+        sync_directory(self._journal.parent)
+        return journal
 
     def _store(self, journal: BinaryIO, page: ReviewPage) -> None:
         """Make a page safe: first the reviews, then the state that counts them."""
@@ -226,9 +251,16 @@ class FileExport:
 
     async def _convert(self) -> None:
         """Make the output of the journal. It can be done again, until the journal is gone."""
-        with closing(convert(self._journal, self._path, self._job.format)) as batches:
-            for _ in batches:
-                await asyncio.sleep(0)  # others, and a cancellation, have their turn
+        try:
+            with closing(convert(self._journal, self._path, self._job.format)) as batches:
+                for _ in batches:
+                    await asyncio.sleep(0)  # others, and a cancellation, have their turn
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            damaged = True  # its frames hold reviews
+        else:
+            damaged = False
+        if damaged:
+            raise ExportError(f"{self._journal} is damaged: start again with force")
         self._journal.unlink()
 
     async def _verify(self) -> tuple[int, dict[int, int]]:

@@ -15,7 +15,7 @@ mark, and a cell that a spreadsheet would run as a formula begins with an apostr
 
 `parquet` (needs the extra `parquet`): the fields of `Review`, typed: times are milliseconds in
 UTC, `multiple_image` and `content` lists of structs, `customer` and `payment_link` structs.
-What is missing is null; the lists are empty instead.
+What is missing is null; the lists are empty instead. An integer of more than 64 bits is null.
 
 Half of a surrogate pair, such as a cut emoji leaves, is U+FFFD in all but JSONL.
 """
@@ -35,7 +35,7 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 
-from mayar_reviews import InvalidArgumentError
+from mayar_reviews import ExportError, InvalidArgumentError
 
 from .durable import replacing
 
@@ -102,9 +102,14 @@ def to_line(raw: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(raw, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
-        # Half a surrogate pair, an integer of more than 64 bits, very deep nesting: one odd
-        # review must not block an export for ever.
+        pass
+    try:
+        # Half a surrogate pair, an integer of more than 64 bits, deep nesting: one odd review
+        # must not block an export for ever.
         return json.dumps(raw, separators=(",", ":")).encode() + b"\n"
+    except RecursionError:
+        pass
+    raise ExportError("a review is nested too deeply to be written")
 
 
 def convert(journal: Path, output: Path, format: Format) -> Generator[None, None, None]:
@@ -228,6 +233,8 @@ def _write_parquet(rows: Iterable[_Raw], file: BinaryIO) -> Iterator[None]:
             return [shape(one, kind.value_type) for one in value or () if one is not None]
         if isinstance(value, dict):
             return {one.name: shape(value.get(_camel(one.name)), one.type) for one in kind}
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return None
         return _whole(value) if isinstance(value, str) else value
 
     with parquet.ParquetWriter(file, schema) as writer:

@@ -80,6 +80,7 @@ async def export_reviews(
     output = Path(output)
     job = Job(client, format, rating, status, page_size, verify, on_progress)
     if payment_link_ids is None or isinstance(payment_link_ids, str):
+        output = _followed(output)
         export = FileExport(job, payment_link_ids, output)
         _prepare([export], output.parent, resume=resume, force=force)
         file = await export.run()
@@ -87,6 +88,10 @@ async def export_reviews(
             raise file.error
         return ExportReport((file,), file.seconds)
 
+    if not all(isinstance(product, str) for product in payment_link_ids):
+        raise InvalidArgumentError(
+            "payment_link_ids holds something else: it must hold strings", field="payment_link_ids"
+        )
     exports = [
         FileExport(job, product, output / f"{product}{SUFFIXES[format]}")
         for product in dict.fromkeys(payment_link_ids)
@@ -109,6 +114,11 @@ async def export_reviews(
     return ExportReport(tuple(task.result() for task in tasks), _now() - started)
 
 
+def _followed(output: Path) -> Path:
+    """Where a link leads, so that it is not replaced by what is meant for its target."""
+    return output.resolve() if output.is_symlink() else output
+
+
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
@@ -128,6 +138,7 @@ def _prepare(
     """
     for export in exports:
         export.check_arguments()
+    fault: str | None
     try:
         if make:
             directory.mkdir(parents=True, exist_ok=True)
@@ -135,7 +146,11 @@ def _prepare(
             export.look_around(resume=resume, force=force)
         with tempfile.TemporaryFile(dir=directory):
             pass  # so files can be made there
-    except OSError as error:
+    except BaseException as error:
+        for export in exports:
+            export.give_back()
+        if not isinstance(error, OSError):
+            raise
         fault = error.strerror
     else:
         return

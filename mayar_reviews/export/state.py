@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import asdict, field, frozen
-from attrs.validators import instance_of
+from attrs.validators import ge, instance_of, optional
 
 from mayar_reviews import InvalidArgumentError
 
@@ -18,7 +19,8 @@ _VERSION = 1
 
 
 def _counts(counts: Mapping[Any, int]) -> dict[int, int]:
-    return {int(rating): count for rating, count in counts.items()}  # in JSON, keys are strings
+    # In JSON, keys are strings.
+    return {int(rating): operator.index(count) for rating, count in counts.items()}
 
 
 def _counts_or_none(counts: Mapping[Any, int] | None) -> dict[int, int] | None:
@@ -38,10 +40,10 @@ class State:
     rating: int | None
     status: str | None
 
-    cursor: str | None = None
+    cursor: str | None = field(default=None, validator=optional(instance_of(str)))
     """Of the page that comes next."""
-    written: int = field(default=0, validator=instance_of(int))
-    offset: int = field(default=0, validator=instance_of(int))
+    written: int = field(default=0, validator=[instance_of(int), ge(0)])
+    offset: int = field(default=0, validator=[instance_of(int), ge(0)])
     """The journal's length in bytes; what lies behind it is torn."""
     last_ids: tuple[str, ...] = field(default=(), converter=_ids)
     """Of the last page: a review that is on the next one as well is not written twice."""
@@ -50,7 +52,7 @@ class State:
     """As `ratings`, of the reviews that the statistics count."""
     expected: Mapping[int, int] | None = field(default=None, converter=_counts_or_none)
     """As `active`, by the statistics before the first page."""
-    finished: bool = False
+    finished: bool = field(default=False, validator=instance_of(bool))
     """Whether every page is in the journal."""
 
     def save(self, path: Path) -> None:
@@ -73,7 +75,7 @@ class State:
                 return cls(**fields)
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             fault = "is not the state of an export"
         else:
             fault = f"has another schema than this release's version {_VERSION}"

@@ -51,8 +51,8 @@ async def reviews_client(
 ) -> AsyncGenerator[ReviewsClient, None]:
     """A client of `fake_mayar` that does all it does in production, but never waits.
 
-    It does not pace itself, and backoffs, `Retry-After` and look-ups take no time. Its events
-    tell how long it would have waited.
+    It does not pace itself, and backoffs, `Retry-After` and look-ups take no time, so that a
+    deadline is not reached by waiting. Its events tell how long it would have waited.
     """
     monkeypatch.setattr("mayar_reviews.call.sleep", _at_once)
     async with ReviewsClient(

@@ -115,7 +115,7 @@ class FakeMayar(Store):
         """Listen on a free port, as `async with` does; `RuntimeError` if it does already."""
         if self._runner is not None:
             raise RuntimeError("FakeMayar is started already")
-        app = web.Application(middlewares=[self._serve])
+        app = web.Application(middlewares=[self._serve], client_max_size=64 * 2**20)
         app.add_routes(
             [
                 web.post("/hl/v2/reviews/create", self._create_review),
@@ -315,7 +315,7 @@ class FakeMayar(Store):
         status = _query(request, "status", "|".join(_STATUSES))
         return self._list(
             request,
-            request.query.get("paymentLinkId"),
+            request.query.get("paymentLinkId") or None,
             lambda review: status in (None, review.get("status")),
         )
 
@@ -390,7 +390,7 @@ def _query(request: web.Request, name: str, pattern: str) -> str | None:
 def _parsed(sent: bytes) -> Any:
     try:
         return json.loads(sent)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

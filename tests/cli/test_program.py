@@ -162,7 +162,10 @@ async def test_key_from_a_file(
     assert "hush" not in bad.err
 
 
-@pytest.mark.parametrize("arguments", [["--api-key=hush"], ["--api-key", "hush"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--api-key=hush"], ["--api-key", "hush"], ["--api-key:hush"], ["-khush"], ["-k", "hush"]],
+)
 async def test_the_key_is_no_option(mayar: Mayar, arguments: list[str]) -> None:
     """Whoever tries does not read it again in the fault."""
     result = await mayar("stats", *arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from mayar_reviews import (
     ServerError,
 )
 from mayar_reviews.export import ExportProgress, export_reviews
+from mayar_reviews.export.formats import to_line
 from mayar_reviews.testing import FakeMayar
 from tests.faults.clock import virtual_time
 
@@ -634,6 +636,156 @@ async def interrupted_and_verified(client: ReviewsClient, fake: FakeMayar, path:
 
     with pytest.raises(ExportError):
         await export_reviews(client, "kelas-web", path, verify=True, on_progress=on_progress)
+
+
+# --- what must not be lost ---------------------------------------------------------------------
+
+
+@virtual_time
+async def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
+    """The second one is refused, before any request; the first one comes out whole."""
+    async with shop() as (fake, client):
+        refused: list[InvalidArgumentError] = []
+
+        async def again() -> None:
+            try:
+                await export_reviews(client, "kelas-web", tmp_path / "out", resume=True)
+            except InvalidArgumentError as error:
+                refused.append(error)
+
+        async with asyncio.TaskGroup() as tasks:
+            await export_reviews(
+                client,
+                "kelas-web",
+                tmp_path / "out",
+                page_size=40,
+                on_progress=lambda _: tasks.create_task(again()),
+            )
+        assert ids(tmp_path / "out") == newest_first(fake)
+        assert len(fake.requests) == 3
+        assert "is being written by another export" in str(refused[0])
+        await export_reviews(client, "kelas-web", tmp_path / "out", resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.state.json"]
+
+
+@pytest.mark.parametrize("fault", [401, 404])
+async def test_what_was_there_stays_until_there_is_something_else(
+    tmp_path: Path, fault: int
+) -> None:
+    """A wrong key or a wrong product does not cost an old export its file."""
+    async with shop() as (fake, client):
+        await export_reviews(client, "kelas-web", tmp_path / "out")
+        before = (tmp_path / "out").read_bytes()
+        fake.fail_next(fault)
+        with pytest.raises(ExportError):
+            await export_reviews(client, "kelas-web", tmp_path / "out", force=True)
+        assert (tmp_path / "out").read_bytes() == before
+        report = await export_reviews(client, "kelas-web", tmp_path / "out", resume=True)
+    assert report.requests == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.parametrize("force", [True, False])
+async def test_what_is_no_file_is_left_alone(tmp_path: Path, force: bool) -> None:
+    """A pipe, or a device such as /dev/null, is neither waited for nor removed."""
+    os.mkfifo(tmp_path / "out")
+    async with shop() as (fake, client):
+        with pytest.raises(InvalidArgumentError, match="is not a regular file"):
+            await export_reviews(client, "kelas-web", tmp_path / "out", force=force)
+        assert fake.requests == []
+    assert (tmp_path / "out").is_fifo()
+
+
+async def test_a_link_is_followed(tmp_path: Path) -> None:
+    """The output is what the link points to, in every format."""
+    (tmp_path / "link").symlink_to(tmp_path / "real.csv")
+    async with shop(3) as (_, client):
+        await export_reviews(client, "kelas-web", tmp_path / "link", format="csv")
+    assert (tmp_path / "link").is_symlink()
+    assert len((tmp_path / "real.csv").read_bytes().splitlines()) > 3
+
+
+async def test_a_damaged_journal_is_said_to_be_one(tmp_path: Path) -> None:
+    """Among many, the one whose journal was edited fails, the others do not."""
+    async with shop(3) as (fake, client):
+        fake.seed("kelas-data", 3)
+        with pytest.raises(ExportError):
+            await stopped_at_conversion(client, tmp_path)
+        report = await export_reviews(
+            client, ["kelas-web", "kelas-data"], tmp_path, format="csv", resume=True
+        )
+    broken, whole = report.files
+    assert "is damaged: start again with force" in str(broken.error)
+    assert whole.error is None
+
+
+async def stopped_at_conversion(client: ReviewsClient, path: Path) -> None:
+    await export_reviews(client, "kelas-web", path / "kelas-web.csv", format="csv", force=True)
+    (path / "kelas-web.csv").unlink()
+    state = json.loads((path / "kelas-web.csv.state.json").read_bytes())
+    (path / "kelas-web.csv.partial.jsonl").write_bytes(b"X" * state["offset"])
+    raise ExportError("stopped")
+
+
+def test_a_review_that_cannot_be_written_is_an_error_of_its_export() -> None:
+    """What is nested beyond sense ends its own export, in words."""
+    nested: Any = []
+    for _ in range(5000):
+        nested = [nested]
+    with pytest.raises(ExportError, match="nested too deeply"):
+        to_line({"id": "review-1", "whatever": nested})
+
+
+async def test_an_integer_beyond_64_bits_is_exact(tmp_path: Path) -> None:
+    """Whatever its neighbours are; a column of Parquet that cannot hold it has null."""
+    async with shop(3) as (fake, client):
+        fake.add_review("kelas-web", rating=2**63, big=12345678901234567890123)
+        await export_reviews(client, "kelas-web", tmp_path / "out")
+        await export_reviews(client, "kelas-web", tmp_path / "out.parquet", format="parquet")
+    lines = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    assert [line["big"] for line in lines if "big" in line] == [12345678901234567890123]
+
+
+async def test_a_key_that_is_refused_once_is_not_tried_for_every_product(tmp_path: Path) -> None:
+    """A wrong key costs as many requests as were under way, not one for each product."""
+    async with shop(3) as (fake, client):
+        fake.fail_next(401, 50)
+        report = await export_reviews(
+            client, [f"kelas-{n}" for n in range(30)], tmp_path, concurrency=2
+        )
+        assert len(fake.requests) <= 2
+    assert len(report.failed) == 30
+
+
+async def test_a_product_is_a_string(tmp_path: Path) -> None:
+    """`None` among the products is not the whole store."""
+    async with shop() as (fake, client):
+        with pytest.raises(InvalidArgumentError, match="must hold strings"):
+            await export_reviews(client, ["kelas-web", None], tmp_path)  # type: ignore[list-item]
+        assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"offset": -5},
+        {"cursor": 5},
+        {"finished": "no"},
+        {"ratings": {"5": "many"}},
+        {"expected": {"5": None}},
+        {"written": 1.5},
+    ],
+)
+async def test_a_state_of_wrong_types_is_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """It is none of ours, and says so in a line."""
+    async with shop(3) as (fake, client):
+        await export_reviews(client, "kelas-web", tmp_path / "out")
+        path = tmp_path / "out.state.json"
+        path.write_text(json.dumps(json.loads(path.read_bytes()) | fields))
+        asked = len(fake.requests)
+        with pytest.raises(InvalidArgumentError, match="is not the state of an export"):
+            await export_reviews(client, "kelas-web", tmp_path / "out", resume=True)
+        assert len(fake.requests) == asked
 
 
 # --- patience --------------------------------------------------------------------------------

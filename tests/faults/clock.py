@@ -137,7 +137,7 @@ async def _tidy(main: Coroutine[Any, Any, T], complaints: list[str]) -> T:
     # On this clock the shortest sleep ends only when nothing else is left to do: transports closed
     # a moment ago are gone, cancelled tasks are done.
     await asyncio.sleep(1e-6)
-    gc.collect()  # "exception was never retrieved" is said by a destructor
+    gc.collect(1)  # "exception was never retrieved" is said by a destructor
     complaints += [f"open async generator: {g!r}" for g in generators if g.ag_frame is not None]
     complaints += [
         f"pending task: {task!r}"

@@ -45,7 +45,7 @@ def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SystemExit, match="PRODUCTS is missing"):
         command.main()
     monkeypatch.setenv("PRODUCTS", "kelas-web=Kelas Web")
-    with pytest.raises(SystemExit, match="api_key is missing"):
+    with pytest.raises(SystemExit, match="MAYAR_API_KEY is not set"):
         command.main()
 
 
