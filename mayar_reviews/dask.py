@@ -26,7 +26,13 @@ from typing import Any
 from attrs import astuple, frozen
 from distributed import Client, KilledWorker, get_worker
 
-from mayar_reviews import ExportError, InvalidArgumentError, RateLimit, ReviewsClient
+from mayar_reviews import (
+    ExportError,
+    InvalidArgumentError,
+    MayarError,
+    RateLimit,
+    ReviewsClient,
+)
 
 from .arguments import check_id, check_whole
 from .export import ExportProgress, ExportReport, FileReport, export_reviews
@@ -100,8 +106,8 @@ def export_products(
         What became of each product, also of those that failed, see `.failed`.
 
     Raises:
-        InvalidArgumentError: an argument is outside its limits, a file is there that cannot be
-            resumed, or there are fewer `requests` than workers to divide them.
+        InvalidArgumentError: an argument is outside its limits, or there are fewer `requests`
+            than workers to divide them.
     """
     products = list(dict.fromkeys(payment_link_ids))
     for product in products:
@@ -142,7 +148,13 @@ def export_products(
             try:
                 files.append(task.result())
             except KilledWorker:
-                files.append(_given_up(product, job))
+                fault = "was given up: too many workers died of it, or with it"
+                files.append(_failed(product, job, fault))
+            except (MayarError, OSError) as error:
+                about_files = getattr(error, "field", "output") in ("output", "resume")
+                if not about_files:
+                    raise  # what is wrong with another argument is wrong for all
+                files.append(_failed(product, job, f"was not exported: {error}"))
     return ExportReport(tuple(files), time.monotonic() - started)
 
 
@@ -169,7 +181,7 @@ async def _export(product: str, job: _Job) -> FileReport:
 def _key(job: _Job) -> str:
     if job.api_key_file is None:
         return os.environ.get("MAYAR_API_KEY", "")
-    return Path(job.api_key_file).read_text().strip()
+    return Path(job.api_key_file).read_text(encoding="utf-8", errors="replace").strip()
 
 
 async def _budget(job: _Job, stack: AsyncExitStack) -> Budget:
@@ -219,7 +231,7 @@ def _hear(on_progress: Callable[[ExportProgress], object], event: tuple[Any, Any
         _log.exception("on_progress raised")
 
 
-def _given_up(product: str, job: _Job) -> FileReport:
+def _failed(product: str, job: _Job, fault: str) -> FileReport:
     return FileReport(
         payment_link_id=product,
         path=job.output / f"{product}{SUFFIXES[job.options['format']]}",
@@ -229,5 +241,5 @@ def _given_up(product: str, job: _Job) -> FileReport:
         seconds=0.0,
         resumed_from=None,
         ratings={},
-        error=ExportError(f"{product} was given up: too many workers died of it, or with it"),
+        error=ExportError(f"{product} {fault}"),
     )

@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from .arguments import check_id, check_seconds, check_whole
 from .errors import ConnectionFailedError, DeadlineExceededError, InvalidArgumentError, MayarError
@@ -207,7 +213,8 @@ class RedisRateLimit:
     async def pause(self, seconds: float) -> None:
         """Hand out no slot for so long, in no process: the server has said 429."""
         self._enter(asyncio.get_running_loop())
-        await self._tell(_PAUSE, math.ceil((seconds + _MARGIN) * 1000))
+        # Whoever is cancelled now has heard of a pause that all processes need.
+        await asyncio.shield(self._tell(_PAUSE, math.ceil((seconds + _MARGIN) * 1000)))
 
     async def _take(
         self, ticket: str, until: float | None, on_wait: Callable[[float], None] | None
@@ -268,7 +275,9 @@ class RedisRateLimit:
             failure = ConnectionFailedError(
                 f"nothing was sent: the rate limit's Redis failed ({type(error).__name__})"
             )
-            failure.transient = not isinstance(error, AuthenticationError | ResponseError)
+            refused = isinstance(error, AuthenticationError | ResponseError)
+            # A replica that is being made the master refuses for a moment.
+            failure.transient = not refused or isinstance(error, ReadOnlyError | BusyLoadingError)
         raise failure
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -28,7 +28,7 @@ from .stream import STDOUT, stream_reviews
 _DEMO = Path("demo-reviews.jsonl")
 _WHY_MISSING = (
     "why: a time-stamp cursor can skip reviews made in the same millisecond; "
-    "and the statistics count active reviews only"
+    "and the statistics count active reviews only, those made since the export among them"
 )
 _HERE = Connection()
 
@@ -158,9 +158,10 @@ def export(
         so_far = f"stopped: {show.count(meter.written, 'review')} written{how_to_go_on}"
         raise Stopped(stopped.number, so_far) from None
     except ExportError as error:
-        if not error.written:
-            raise
-        show.fault(f"{error}{how_to_go_on}")
+        show.fault(f"{error}{how_to_go_on if error.written else ''}")
+        if json:
+            left = {"written": error.written, "requests": error.attempts, "error": str(error)}
+            (sys.stderr if to_stdout else sys.stdout).write(json_module.dumps(left) + "\n")
         return 1
     _tell(report, how_to_go_on, quiet=quiet)
     if json:
