@@ -730,7 +730,7 @@ async def stopped_at_conversion(client: ReviewsClient, path: Path) -> None:
 def test_a_review_that_cannot_be_written_is_an_error_of_its_export() -> None:
     """What is nested beyond sense ends its own export, in words."""
     nested: Any = []
-    for _ in range(5000):
+    for _ in range(100_000):
         nested = [nested]
     with pytest.raises(ExportError, match="nested too deeply"):
         to_line({"id": "review-1", "whatever": nested})
