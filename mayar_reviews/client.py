@@ -185,7 +185,8 @@ class ReviewsClient:
     async def aclose(self) -> None:
         """Close the client and, unless it was lent, its session.
 
-        Calls still under way end with an exception; later ones raise `RuntimeError`.
+        Requests under way end with an exception, and calls that wait do so when their wait is
+        over; later calls raise `RuntimeError`.
         """
         await self._caller.transport.aclose()
 
