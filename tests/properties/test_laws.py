@@ -47,7 +47,7 @@ from mayar_reviews.wire import (
 from tests.faults.clock import virtual_run
 from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review, too_many
 
-QUICK = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 
 LIST = list_product_reviews(ProductReviews("product-1"))

@@ -25,7 +25,8 @@ from .processes import Process, Redis
 PRODUCTS = [f"product-{n}" for n in range(4)]
 KEY = "secret-key"
 # Dask's and tornado's own, on versions of Python that we do not choose.
-pytestmark = pytest.mark.filterwarnings("default")
+# Slow as a whole: each starts processes.
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
 
 
 @contextmanager
@@ -61,7 +62,6 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.glob("*.jsonl")}
 
 
-@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(api: Process, tmp_path: Path) -> None:
     """Two workers, one killed mid-export: the files of one process, nothing twice, no 429."""
     progress: list[ExportProgress] = []
@@ -104,7 +104,6 @@ def test_a_killed_worker_changes_nothing(api: Process, tmp_path: Path) -> None:
     assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 480
 
 
-@pytest.mark.slow
 def test_a_product_that_kills_its_workers_is_reported(api: Process, tmp_path: Path) -> None:
     """What Dask gives up is a failed file of the report, and the others are done."""
     killed: list[int] = []

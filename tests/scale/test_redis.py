@@ -30,6 +30,9 @@ from tests.faults.server import FaultServer, make_review, too_many
 
 from .processes import Process, Redis
 
+# Slow as a whole: each starts a Redis.
+pytestmark = pytest.mark.slow
+
 PRODUCT = "product-1"
 QUICK = RetryPolicy(attempts=3, backoff_initial=0.01)
 
@@ -204,7 +207,6 @@ async def test_cancelled_at_any_moment_nothing_is_lost(server: Redis) -> None:
     assert await queued(server) == 0
 
 
-@pytest.mark.slow
 async def test_a_killed_process_gives_its_slots_and_places_back(server: Redis) -> None:
     """Slots come back when the lease is over, and its tickets block nobody for longer."""
     with Process(
@@ -500,7 +502,6 @@ def _everything(error: BaseException) -> str:
 # -- processes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("skew", [0.0, 1.0])
 def test_four_processes_never_exceed_one_budget(server: Redis, skew: float) -> None:
     """4 x 25 requests at 20 per 2 s: no 429, within 15 % of the minimum, fair on any clocks."""
@@ -516,7 +517,6 @@ def test_four_processes_never_exceed_one_budget(server: Redis, skew: float) -> N
     assert max(last.values()) - min(last.values()) < 1.0
 
 
-@pytest.mark.slow
 def test_a_process_killed_midway_costs_its_slots_for_a_window(server: Redis) -> None:
     """Half of the slots die with it: the others lose them until the lease is over, no longer."""
     with Process(
