@@ -36,6 +36,7 @@ from mayar_reviews import (
 
 from .arguments import check_id, check_whole
 from .export import ExportProgress, ExportReport, FileReport, export_reviews
+from .export.durable import Lock
 from .export.formats import SUFFIXES, Format
 from .rate_limit import Budget
 
@@ -210,18 +211,14 @@ async def _alone(directory: Path, product: str) -> AsyncGenerator[None, None]:
 
     A worker that Dask has given up, because it could not be reached, may still be writing.
     """
-    import fcntl  # noqa: PLC0415  Windows has none
-
     directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  at once done
-    with (directory / f".{product}.lock").open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(1)
-            else:
-                break
+    lock = Lock(directory / f".{product}.lock")
+    while not lock.take():  # noqa: ASYNC110  another process has it
+        await asyncio.sleep(1)
+    try:
         yield
+    finally:
+        lock.give_back()
 
 
 def _hear(on_progress: Callable[[ExportProgress], object], event: tuple[Any, Any]) -> None:
