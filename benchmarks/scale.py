@@ -19,7 +19,7 @@ from pathlib import Path
 from distributed import LocalCluster
 
 from mayar_reviews.dask import export_products
-from tests.scale.processes import Process, Redis
+from tests.support.processes import Process, Redis
 
 REQUESTS = 20
 PER = 2.0

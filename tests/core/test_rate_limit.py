@@ -19,8 +19,7 @@ from mayar_reviews import (
 )
 from tests.faults.clock import virtual_time
 from tests.faults.server import Break, FaultServer, Respond, make_review, too_many
-
-from .harness import PRODUCT, client_of
+from tests.support.harness import PRODUCT, client_of
 
 LATENCY = (0.010, 0.120)
 

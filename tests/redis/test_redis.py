@@ -27,8 +27,7 @@ from mayar_reviews import (
 )
 from mayar_reviews.redis import RedisRateLimit, key_scope
 from tests.faults.server import FaultServer, make_review, too_many
-
-from .processes import Process, Redis
+from tests.support.processes import Process, Redis
 
 # Slow as a whole: each starts a Redis.
 pytestmark = pytest.mark.slow

@@ -13,8 +13,7 @@ from attrs import field, frozen
 from mayar_reviews import MayarError, RateLimit, ReviewsClient
 from tests.faults.clock import virtual_time
 from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review, too_many
-
-from .harness import EMAIL, KEY, MESSAGE, PRODUCT, assert_no_secret
+from tests.support.harness import EMAIL, KEY, MESSAGE, PRODUCT, assert_no_secret
 
 CUSTOMER = "customer-ibu"
 

@@ -17,8 +17,7 @@ from mayar_reviews import (
 )
 from tests.faults.clock import virtual_time
 from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review
-
-from .harness import PRODUCT, client_of
+from tests.support.harness import PRODUCT, client_of
 
 WHOLE = [f"review-{number}" for number in range(1, 131)]
 

@@ -19,8 +19,7 @@ from distributed import Client, LocalCluster
 from mayar_reviews import InvalidArgumentError, ReviewsClient
 from mayar_reviews.dask import _alone, export_products
 from mayar_reviews.export import ExportProgress, ExportReport, export_reviews
-
-from .processes import Process, Redis
+from tests.support.processes import Process, Redis
 
 PRODUCTS = [f"product-{n}" for n in range(4)]
 KEY = "secret-key"

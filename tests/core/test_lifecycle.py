@@ -32,8 +32,7 @@ from mayar_reviews import (
 )
 from tests.faults.clock import virtual_run, virtual_time
 from tests.faults.server import Break, FaultServer, Respond, make_review, too_many
-
-from .harness import EMAIL, KEY, PRODUCT, client_of
+from tests.support.harness import EMAIL, KEY, PRODUCT, client_of
 
 
 @virtual_time

@@ -12,8 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.faults.clock import virtual_time
 from tests.faults.server import Break, FaultServer, Respond, make_review
-
-from .harness import EMAIL, MESSAGE, PRODUCT, assert_no_secret, client_of
+from tests.support.harness import EMAIL, MESSAGE, PRODUCT, assert_no_secret, client_of
 
 
 @pytest.fixture

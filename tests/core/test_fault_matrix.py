@@ -52,8 +52,7 @@ from tests.faults.server import (
     redirect,
     too_many,
 )
-
-from .harness import EMAIL, MESSAGE, PRODUCT, client_of, observed
+from tests.support.harness import EMAIL, MESSAGE, PRODUCT, client_of, observed
 
 CUSTOMER = "customer-ibu"
 EVER = math.inf

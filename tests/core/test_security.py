@@ -41,8 +41,7 @@ from tests.faults.server import (
     redirect,
     tls_contexts,
 )
-
-from .harness import (
+from tests.support.harness import (
     EMAIL,
     KEY,
     MESSAGE,
