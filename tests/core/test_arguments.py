@@ -15,7 +15,8 @@ from mayar_reviews import (
     ReviewStatus,
     StatusUpdate,
 )
-from tests.conftest import Answers
+
+from .conftest import Answers
 
 NEW = {"payment_link_id": "product-1", "customer_email": "a@b.id", "rating": 5}
 CHANGES = {"review_id": "review-1", "rating": 4}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from yarl import URL
 
 import mayar_reviews
 from mayar_reviews import (
@@ -20,15 +16,12 @@ from mayar_reviews import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
-    ConnectionFailedError,
-    ConnectionLostError,
     Customer,
     NotFoundError,
     OutcomeUnknownError,
     PaymentLink,
     PermissionDeniedError,
     RatingCount,
-    RetryPolicy,
     Review,
     ReviewContent,
     ReviewFile,
@@ -37,39 +30,28 @@ from mayar_reviews import (
     ReviewStats,
     ReviewStatus,
     ServerError,
-    StatusUpdate,
-    StatusUpdateError,
     ValidationError,
 )
-from tests.conftest import Answers
 
-ORIGIN = "https://api.mayar.id/hl/v2"
-REVIEW = "11f4d767-4d88-41ff-8777-06564d906fe7"
-PRODUCT = "e2b3f5d5-0c62-47ba-8a01-6c1c209e0f77"
-CUSTOMER = "22eb6224-c20a-4bc2-9b99-13b21e7048c6"
-EMAIL = "budi.santoso@example.com"
+from .conftest import (
+    CREATE,
+    CUSTOMER,
+    EMAIL,
+    GET,
+    LIST,
+    ORIGIN,
+    PRODUCT,
+    REVIEW,
+    UPDATE,
+    Answers,
+    example,
+    sent,
+)
+
 ALREADY = (
     "Anda sudah memberikan ulasan untuk produk ini, jika ingin mengedit ulasan, "
     "silahkan gunakan fitur edit ulasan"
 )
-
-
-def example(name: str) -> Any:
-    path = Path(__file__).parent.parent / "examples" / f"{name}.json"
-    return json.loads(path.read_text())
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[ReviewsClient]:
-    async with ReviewsClient("a-key", retry=RetryPolicy(backoff_initial=0)) as client:
-        yield client
-
-
-def sent(answers: Answers) -> tuple[str, URL, dict[str, Any]]:
-    ((method, url), (call, *_)), *_ = answers.requests.items()
-    return method, url, call.kwargs
-
-
 WRITTEN = Review(
     id=REVIEW,
     payment_link_id=PRODUCT,
@@ -241,27 +223,6 @@ async def test_list_reviews(client: ReviewsClient, answers: Answers) -> None:
     )
 
 
-@pytest.mark.parametrize("store", [False, True])
-async def test_iterating_follows_the_cursor(
-    store: bool, client: ReviewsClient, answers: Answers
-) -> None:
-    """Reviews and pages come from real async generators that ask for 50 at a time."""
-    base = f"{ORIGIN}/reviews" if store else f"{ORIGIN}/products/{PRODUCT}/reviews"
-    one, two = example("product_reviews"), example("product_reviews")
-    one |= {"hasMore": True, "nextStartingAfter": "1767063610103"}
-    two["data"][0]["id"] = "another-review"
-    for _ in range(2):
-        answers.get(f"{base}?limit=50", payload=one)
-        answers.get(f"{base}?limit=50&startingAfter=1767063610103", payload=two)
-    reviews = client.iter_product_reviews(PRODUCT)
-    pages = client.iter_product_review_pages(PRODUCT)
-    if store:
-        reviews, pages = client.iter_reviews(), client.iter_review_pages()
-    assert all(map(inspect.isasyncgen, (reviews, pages)))
-    assert [review.id async for review in reviews] == [REVIEW, "another-review"]
-    assert [page.next_starting_after async for page in pages] == ["1767063610103", None]
-
-
 async def test_get_product_stats(client: ReviewsClient, answers: Answers) -> None:
     """Figures of a product, from five stars down."""
     answers.get(f"{ORIGIN}/products/{PRODUCT}/reviews/stats", payload=example("review_stats"))
@@ -302,67 +263,6 @@ async def test_stats_without_active_reviews(client: ReviewsClient, answers: Answ
     assert await client.get_product_stats(PRODUCT) is None
 
 
-async def test_update_review_statuses(client: ReviewsClient, answers: Answers) -> None:
-    """120 updates go out in three requests of at most fifty, in their order."""
-    url = f"{ORIGIN}/reviews/bulk-status/update"
-    answers.post(url, payload=example("bulk_status_update"), repeat=3)
-    updates = [StatusUpdate(f"review-{n}", "ARCHIVED", PRODUCT) for n in range(119)]
-    await client.update_review_statuses([*updates, StatusUpdate("last", ReviewStatus.ACTIVE)])
-    bodies = [
-        json.loads(call.kwargs["data"])["input"] for call in answers.requests["POST", URL(url)]
-    ]
-    assert [len(body) for body in bodies] == [50, 50, 20]
-    assert bodies[0][0] == {"id": "review-0", "status": "ARCHIVED", "paymentLinkId": PRODUCT}
-    assert bodies[2][-1] == {"id": "last", "status": "ACTIVE"}
-
-
-async def test_no_status_to_update_is_no_request(client: ReviewsClient, answers: Answers) -> None:
-    """Any number of reviews includes none, and the same update twice is one."""
-    await client.update_review_statuses([])
-    assert not answers.requests
-    answers.post(f"{ORIGIN}/reviews/bulk-status/update", payload=example("bulk_status_update"))
-    await client.update_review_statuses([StatusUpdate("review-1", "ACTIVE")] * 60)
-    _, _, request = sent(answers)
-    assert len(json.loads(request["data"])["input"]) == 1
-
-
-async def test_a_failed_status_update_names_every_review(
-    client: ReviewsClient, answers: Answers
-) -> None:
-    """Half-way a request is refused: every id is told once, and nothing is sent after it."""
-    url = f"{ORIGIN}/reviews/bulk-status/update"
-    refusal = {"statusCode": 400, "messages": "Review is not valid! Please check your payload."}
-    answers.post(url, payload=example("bulk_status_update"))
-    answers.post(url, status=400, payload=refusal)
-    ids = [f"review-{number}" for number in range(120)]
-    with pytest.raises(StatusUpdateError) as caught:
-        await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
-    error = caught.value
-    assert error.applied == tuple(ids[:50])
-    assert error.unknown == ()
-    assert error.not_sent == tuple(ids[50:])
-    assert isinstance(error.__cause__, BadRequestError)
-    assert error.attempts == 2
-
-
-async def test_a_status_update_in_doubt_names_every_review(
-    client: ReviewsClient, answers: Answers
-) -> None:
-    """Half-way the answers stay away: the reviews of that request are in doubt."""
-    url = f"{ORIGIN}/reviews/bulk-status/update"
-    answers.post(url, payload=example("bulk_status_update"))
-    answers.post(url, exception=aiohttp.ServerDisconnectedError(), repeat=True)
-    ids = [f"review-{number}" for number in range(120)]
-    with pytest.raises(StatusUpdateError) as caught:
-        await client.update_review_statuses([StatusUpdate(one, "ARCHIVED") for one in ids])
-    error = caught.value
-    assert error.applied == tuple(ids[:50])
-    assert error.unknown == tuple(ids[50:100])
-    assert error.not_sent == tuple(ids[100:])
-    assert isinstance(error.__cause__, ConnectionLostError)
-    assert error.attempts == 5
-
-
 # --- documented errors --------------------------------------------------------------------------
 
 
@@ -380,12 +280,6 @@ def _get(client: ReviewsClient) -> Awaitable[Any]:
 
 def _list(client: ReviewsClient) -> Awaitable[Any]:
     return client.list_product_reviews(PRODUCT)
-
-
-CREATE = ("POST", f"{ORIGIN}/reviews/create")
-UPDATE = ("POST", f"{ORIGIN}/reviews/{REVIEW}/update")
-GET = ("GET", f"{ORIGIN}/products/{PRODUCT}/reviews/customer?customerId={CUSTOMER}")
-LIST = ("GET", f"{ORIGIN}/products/{PRODUCT}/reviews")
 
 
 @pytest.mark.parametrize(
@@ -474,55 +368,3 @@ async def test_a_documented_server_error_of_a_creation(
     assert caught.value.attempts == 2
     assert isinstance(caught.value.__cause__, ServerError)
     assert caught.value.__cause__.messages == messages
-
-
-@pytest.mark.parametrize(
-    ("exception", "expected"),
-    [
-        (aiohttp.ServerDisconnectedError(), ConnectionLostError),
-        (aiohttp.ClientOSError(104, "reset"), ConnectionLostError),
-        (aiohttp.ClientPayloadError(), ConnectionLostError),
-        (TimeoutError(), ConnectionLostError),
-        (ConnectionResetError(), ConnectionLostError),
-        (aiohttp.SocketTimeoutError(), ConnectionLostError),
-        (aiohttp.ConnectionTimeoutError(), ConnectionFailedError),
-    ],
-    ids=repr,
-)
-async def test_a_broken_connection(
-    exception: Exception,
-    expected: type[Exception],
-    client: ReviewsClient,
-    answers: Answers,
-) -> None:
-    """Each of aiohttp's failures becomes one of ours, after four attempts."""
-    answers.get(LIST[1], exception=exception, repeat=True)
-    with pytest.raises(expected) as caught:
-        await _list(client)
-    assert caught.value.attempts == 4  # type: ignore[attr-defined]
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None
-
-
-def test_every_exception_of_aiohttp_is_accounted_for() -> None:
-    """Whatever a request may raise is a ClientError, an OSError or a ValueError."""
-    raised = [
-        kind
-        for name in dir(aiohttp)
-        if isinstance(kind := getattr(aiohttp, name), type) and issubclass(kind, Exception)
-    ]
-    stray = [
-        kind.__name__
-        for kind in raised
-        if not issubclass(kind, aiohttp.ClientError | OSError | ValueError)
-    ]
-    # These belong to web sockets, multipart and the server.
-    assert set(stray) <= {
-        "WebSocketError",
-        "EofStream",
-        "WSMessageTypeError",
-        "BadContentDispositionHeader",
-        "BadContentDispositionParam",
-        "PayloadAccessError",
-        "ClientWSTimeout",
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -18,6 +19,8 @@ from mayar_reviews import (
 from tests.faults.clock import virtual_time
 from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review
 from tests.support.harness import PRODUCT, client_of
+
+from .conftest import ORIGIN, REVIEW, Answers, example
 
 WHOLE = [f"review-{number}" for number in range(1, 131)]
 
@@ -243,3 +246,24 @@ async def test_a_walk_holds_no_connection_between_pages() -> None:
             async for _ in client.iter_product_review_pages(PRODUCT):
                 assert (await client.list_product_reviews(PRODUCT)).has_more
         assert server.ledger.exchanges == 6
+
+
+@pytest.mark.parametrize("store", [False, True])
+async def test_iterating_follows_the_cursor(
+    store: bool, client: ReviewsClient, answers: Answers
+) -> None:
+    """Reviews and pages come from real async generators that ask for 50 at a time."""
+    base = f"{ORIGIN}/reviews" if store else f"{ORIGIN}/products/{PRODUCT}/reviews"
+    one, two = example("product_reviews"), example("product_reviews")
+    one |= {"hasMore": True, "nextStartingAfter": "1767063610103"}
+    two["data"][0]["id"] = "another-review"
+    for _ in range(2):
+        answers.get(f"{base}?limit=50", payload=one)
+        answers.get(f"{base}?limit=50&startingAfter=1767063610103", payload=two)
+    reviews = client.iter_product_reviews(PRODUCT)
+    pages = client.iter_product_review_pages(PRODUCT)
+    if store:
+        reviews, pages = client.iter_reviews(), client.iter_review_pages()
+    assert all(map(inspect.isasyncgen, (reviews, pages)))
+    assert [review.id async for review in reviews] == [REVIEW, "another-review"]
+    assert [page.next_starting_after async for page in pages] == ["1767063610103", None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import io
 import logging
@@ -13,14 +12,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from mayar_reviews import (
     APIError,
     Attachment,
     AuthenticationError,
-    ConnectionFailedError,
     InvalidArgumentError,
     MayarError,
     OutcomeUnknownError,
@@ -28,19 +25,10 @@ from mayar_reviews import (
     RetryPolicy,
     ReviewsClient,
     StatusUpdate,
-    StatusUpdateError,
 )
 from mayar_reviews.transport import Secret
 from tests.faults.clock import virtual_time
-from tests.faults.server import (
-    Behave,
-    Break,
-    FaultServer,
-    Respond,
-    make_review,
-    redirect,
-    tls_contexts,
-)
+from tests.faults.server import Behave, Break, FaultServer, Respond, make_review, redirect
 from tests.support.harness import (
     EMAIL,
     KEY,
@@ -379,95 +367,6 @@ async def test_log_records_name_the_route_and_nothing_personal() -> None:
     assert lines[-1] == "get_product_stats gave up after 4 attempts: ServerError"
     assert len(lines) == 7
     assert PRODUCT not in stream.getvalue()
-
-
-# --- TLS ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def contexts(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return tls_contexts(tmp_path_factory.mktemp("tls"))
-
-
-def test_a_certificate_that_nobody_vouches_for(contexts: Any) -> None:
-    """It is not trusted, not tried again, and not a ValueError about something else."""
-
-    @virtual_time
-    async def scenario() -> None:
-        async with FaultServer(ssl_context=contexts[0]) as server:
-            async with ReviewsClient(KEY, base_url=server.url, rate_limit=None) as client:
-                with pytest.raises(ConnectionFailedError, match="certificate") as caught:
-                    await client.list_reviews()
-                assert caught.value.attempts == 1
-                with pytest.raises(ConnectionFailedError):
-                    await client.create_review(
-                        payment_link_id=PRODUCT, customer_email=EMAIL, rating=5
-                    )
-            assert server.ledger.received() == []
-
-    scenario()
-
-
-def test_tls_with_a_lent_session(contexts: Any) -> None:
-    """A lent session brings its own trust, is used, and stays open."""
-
-    @virtual_time
-    async def scenario() -> None:
-        connector = aiohttp.TCPConnector(ssl=contexts[1])
-        async with (
-            FaultServer([make_review(1)], ssl_context=contexts[0]) as server,
-            aiohttp.ClientSession(connector=connector) as session,
-        ):
-            async with ReviewsClient(KEY, base_url=server.url, session=session) as client:
-                assert (await client.list_reviews()).data
-            assert not session.closed
-
-    scenario()
-
-
-def test_a_handshake_that_hangs_never_sent_anything(contexts: Any) -> None:
-    """A write that got no further than TLS was not sent: it is tried again, and fails as that."""
-
-    @virtual_time
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        for how, seconds in (("hang", 10.0), ("close", 0.0)):
-            step = Break("accept", how, times=4)  # type: ignore[arg-type]
-            async with FaultServer(ssl_context=contexts[0], script=(step,)) as server:
-                async with ReviewsClient(
-                    KEY,
-                    base_url=server.url,
-                    rate_limit=None,
-                    retry=RetryPolicy(backoff_initial=0),
-                ) as client:
-                    started = loop.time()
-                    with pytest.raises(ConnectionFailedError) as caught:
-                        await client.create_review(
-                            payment_link_id=PRODUCT, customer_email=EMAIL, rating=5
-                        )
-                    assert caught.value.attempts == 4
-                    assert loop.time() - started == pytest.approx(4 * seconds, abs=0.1)
-                assert server.ledger.received() == []
-
-    scenario()
-
-
-@virtual_time
-async def test_a_closed_port_is_tried_again_and_reported_as_never_reached() -> None:
-    """Refused connections: every call, a write too, is tried as often as the policy says."""
-    async with FaultServer() as server:
-        url = server.url
-    async with ReviewsClient(KEY, base_url=url, rate_limit=None) as client:
-        with pytest.raises(ConnectionFailedError, match=r"no connection to 127\.0\.0\.1") as caught:
-            await client.create_review(
-                payment_link_id=PRODUCT, customer_email=EMAIL, rating=5, message=MESSAGE
-            )
-        assert caught.value.attempts == 4
-        assert_tells_no_secret(caught.value)
-        with pytest.raises(StatusUpdateError) as stopped:
-            await client.update_review_statuses([StatusUpdate("review-1", "ACTIVE")])
-        assert stopped.value.not_sent == ("review-1",)
-        assert stopped.value.unknown == ()
 
 
 @virtual_time

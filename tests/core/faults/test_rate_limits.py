@@ -1,0 +1,47 @@
+"""429s: waited for as long as the deadline allows, and not counted as attempts."""
+
+from __future__ import annotations
+
+from mayar_reviews import RateLimitError, RetryPolicy
+from tests.faults.clock import virtual_time
+from tests.faults.server import Respond, too_many
+
+from .causes import EVER, GATEWAY, HTML, ONE
+from .matrix import Row, every, hold
+
+
+def _closing(retry_after: str) -> Respond:
+    """A 429 that closes its connection: aiohttp looks after a kept one every few seconds."""
+    return Respond(429, headers=[("Retry-After", retry_after), ("Connection", "close")])
+
+
+ROWS = [
+    Row("429, then whole", "list", (too_many("7"),), exchanges=2, seconds=(7, 7.1)),
+    Row("429s do not count as attempts", "list", tuple(too_many("1") for _ in range(20)),
+        exchanges=21, seconds=(20, 20.5), seconds_paced=(60, 61)),
+    Row("429 in HTML", "list", (Respond(429, GATEWAY, headers=HTML),), exchanges=2),
+    Row("429 in the body", "list", (Respond(200, {"statusCode": 429, "messages": "x"}),),
+        exchanges=2),
+    Row("429 for ever", "list", (too_many("9", times=EVER),), RateLimitError,
+        options={"deadline": 60.0}, seconds=(50, 60)),
+    Row("429, not tried again", "list", (too_many("1"),), RateLimitError, exchanges=1,
+        options={"retry": ONE}, seconds=(0, 0.01)),
+    Row("429 beyond the deadline", "list", (too_many("121"),), RateLimitError, exchanges=1,
+        seconds=(0, 0.01)),
+    Row("429 for longer than an hour, and time for it", "list", (_closing("4000"),), exchanges=2,
+        options={"deadline": 10_000.0}, seconds=(4000, 4001)),
+    Row("429 without Retry-After, and no backoff", "list", tuple(too_many() for _ in range(20)),
+        exchanges=21, options={"retry": RetryPolicy(backoff_initial=0)}, seconds=(2, 3),
+        seconds_paced=(60, 61)),
+    Row("429 for a day", "list", (too_many("86400"),), RateLimitError, exchanges=1,
+        options={"deadline": None}, seconds=(0, 0.01)),
+    Row("429 for an hour, patiently", "list", (_closing("3600"),), exchanges=2,
+        options={"deadline": None}, seconds=(3600, 3601)),
+]  # fmt: skip
+
+
+@every(ROWS)
+@virtual_time
+async def test_a_429_ends_as_its_row_says(row: Row) -> None:
+    """A 429 is waited for, or raised at once when the wait is too long."""
+    await hold(row)
