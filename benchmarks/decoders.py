@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 from peer_models import page_model
 
-from mayar_reviews import wire
-from mayar_reviews.arguments import ProductReviews
+from mayar_reviews.answers import Answer, understand
+from mayar_reviews.credentials import Secret
+from mayar_reviews.endpoints import ListProductReviews
 
 Decoder = Callable[[bytes], object]
 
@@ -34,8 +35,8 @@ def with_json() -> Decoder:
 
 def with_mayar_reviews() -> Decoder:
     """Checks, strict types, frozen reviews, aware times: all that happens to an answer."""
-    endpoint = wire.list_product_reviews(ProductReviews("product"))
-    return lambda body: wire.decode(endpoint, wire.Answer(200, {}, body))
+    read, key = ListProductReviews("product").read, Secret("key")
+    return lambda body: understand(Answer(200, {}, body), read, key)
 
 
 def with_pydantic() -> Decoder:

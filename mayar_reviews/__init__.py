@@ -40,7 +40,7 @@ from .models import (
     ReviewStats,
     ReviewStatus,
 )
-from .rate_limit import RateLimit
+from .rate_limit import RateLimit, RateLimiter
 from .retry import RetryPolicy
 from .version import __version__
 
@@ -66,6 +66,7 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimit",
     "RateLimitError",
+    "RateLimiter",
     "RatingCount",
     "RequestEvent",
     "ResponseError",

@@ -1,269 +1,180 @@
-"""One call of a public method: attempts, waits and the one deadline that holds them all.
-
-The loop is the same for every endpoint: take a slot, send, understand, decide, wait. What a
-failure means is known to `errors`, whether it is tried again to `retry`, what became of an
-interrupted creation to `creation`.
-"""
+"""One call of a public method: its deadline, its exchanges and waits, and what it tells."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
-import random
+import traceback
 from asyncio import CancelledError, get_running_loop, sleep
-from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from .errors import (
-    APIError,
-    ConflictError,
-    DeadlineExceededError,
-    MayarError,
-    OutcomeUnknownError,
-    RateLimitError,
-    ResponseError,
-    TransportError,
-)
+from .answers import Answer, understand
+from .endpoints import Endpoint
+from .errors import APIError, DeadlineExceededError, MayarError
 from .events import RequestEvent
-from .rate_limit import Budget
+from .rate_limit import RateLimiter
 from .retry import RetryPolicy
 from .transport import Transport
-from .wire import Answer, Endpoint, decode
 
+P = ParamSpec("P")
 T = TypeVar("T")
-Settle = Callable[[MayarError, MayarError], Awaitable[T | None]]
 
 _log = logging.getLogger("mayar_reviews")
-_log.addHandler(logging.NullHandler())  # who has not configured logging wants to see nothing
-# Without a deadline somebody is patient, but not with a server that says "tomorrow".
-_LONGEST_WAIT = 3600.0
-# A timer fires a little before or after its time; this near to the deadline is at it.
-_AT_THE_DEADLINE = 0.001
+_log.addHandler(logging.NullHandler())  # stay silent until the application configures logging
+# A call without a deadline waits long, but not for a server that says "tomorrow".
+LONGEST_WAIT = 3600.0
+# A timer fires a little before or after its time. This many seconds before the deadline is late.
+_DEADLINE_MARGIN = 0.001
+
+
+def without_locals(
+    method: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Empty the frames of a coroutine function's exceptions.
+
+    An error report that shows local variables must not show a customer's email or message, nor
+    the API key in aiohttp's frames.
+    """
+
+    @functools.wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            coroutine = method(*args, **kwargs)
+        finally:
+            del args, kwargs
+        try:
+            return await coroutine
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+    return run
 
 
 @frozen
-class Caller:
+class Settings:
     """What the calls of one client have in common."""
 
     transport: Transport
-    rate_limit: Budget
+    rate_limit: RateLimiter
     retry: RetryPolicy
     timeout: float
     deadline: float | None
     observers: tuple[Callable[[RequestEvent], object], ...]
 
-    async def run(self, endpoint: Endpoint[T]) -> T:
-        """Make a call of that one endpoint."""
-        call = Call(self)
-        call.start()
-        return await call.run(endpoint)
-
 
 @define
 class Call:
-    """The state of one call: how much time is left, how many exchanges were started."""
+    """A call in progress. Each `with call:` is a part of it with a deadline of its own.
 
-    _caller: Caller
-    _until: float = field(default=math.inf, init=False)
+    Most calls have one part. A walk has one for each page, a bulk update one for each request.
+    An error that leaves a part is complete: it has `attempts`.
+    """
+
+    settings: Settings
+    _name: str
     attempts: int = field(default=0, init=False)
-    _before: int = field(default=0, init=False)
-    _settling: bool = field(default=False, init=False)
+    """Exchanges started, over all parts."""
+    _attempts_before: int = field(default=0, init=False)
+    """`attempts` when this part began."""
+    _until: float = field(default=math.inf, init=False)
 
-    def start(self) -> None:
-        """Start the call's deadline.
+    def __enter__(self) -> Self:
+        """Start the deadline.
 
         Raises:
             RuntimeError: the client is closed, or belongs to another event loop.
         """
-        self._caller.transport.check_usable()
-        self.go_on()
+        if not self.attempts:
+            self.settings.transport.check_usable()
+        self._attempts_before = self.attempts
+        deadline = self.settings.deadline
+        self._until = math.inf if deadline is None else get_running_loop().time() + deadline
+        return self
 
-    def go_on(self) -> None:
-        """Start the deadline anew, for the next page or chunk of a long call."""
-        self._before = self.attempts
-        deadline = math.inf if self._caller.deadline is None else self._caller.deadline
-        self._until = get_running_loop().time() + deadline
-
-    async def run(self, endpoint: Endpoint[T], settle: Settle[T] | None = None) -> T:
-        """Send the request until it is answered, refused, or not worth trying again.
-
-        Args:
-            endpoint: the request.
-            settle: finds out what became of a write that cannot simply be repeated, given the
-                last failure and the one that left the doubt: returns what it made, or `None`
-                when it is known to be not there.
-
-        Raises:
-            MayarError: what ended the call, with `attempts`; `OutcomeUnknownError` for a write
-                of which any attempt may have taken effect.
-        """
-        failed = refused = 0
-        failure: MayarError | None = None
-        doubt: MayarError | None = None
-        while True:
-            outcome = await self._attempt(endpoint)
-            if not isinstance(outcome, MayarError):
-                return outcome
-            if outcome.in_doubt and endpoint.method != "GET":
-                doubt = outcome
-            if self._cut_short(outcome):
-                outcome = DeadlineExceededError("the deadline passed before the answer was here")
-            if isinstance(outcome, DeadlineExceededError):
-                # What failed before says more than that time has run out.
-                raise self._end(endpoint, failure or outcome, doubt)
-            failure = outcome
-            replayable = endpoint.replayable
-            if settle and doubt and (doubt is failure or isinstance(failure, ConflictError)):
-                found = await self._settled(settle, failure, doubt)
-                if found is not None:
-                    return found
-                replayable = True
-                # Known to be not there, it may be sent again, whatever was unreadable.
-                failure.transient |= isinstance(failure, ResponseError)
-            if limited := isinstance(failure, RateLimitError):
-                refused += 1
-            else:
-                failed += 1
-            delay = self._caller.retry.delay(
-                failure, refused if limited else failed, replayable, random.random
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, MayarError):
+            return
+        cause = error.__cause__ if isinstance(error.__cause__, MayarError) else error
+        error.attempts = cause.attempts = self.attempts
+        refused = isinstance(error, APIError) and not error.transient
+        if not refused:
+            attempts = self.attempts - self._attempts_before
+            _log.warning(
+                "%s gave up after %d attempts: %s", self._name, attempts, type(cause).__name__
             )
-            gives_up = delay is None or self._caller.transport.closed or delay > self._patience()
-            if isinstance(failure, RateLimitError):
-                await self._pause(failure.retry_after if delay is None else delay, gives_up)
-            if delay is None or gives_up:
-                raise self._end(endpoint, failure, doubt)
-            if not limited:  # else the rate limit makes all of the client wait
-                await self.wait(endpoint, delay, "retry")
 
-    async def wait(
-        self, endpoint: Endpoint[object], seconds: float, reason: Literal["retry", "look_up"]
-    ) -> bool:
-        """Sleep before sending `endpoint`, unless that would outlive the deadline: `False`."""
-        if seconds > self._patience():
-            return False
-        self._tell("wait", endpoint, None, seconds, reason)
-        await sleep(seconds)
-        return True
+    async def exchange(self, endpoint: Endpoint[T]) -> T | MayarError:
+        """Send one request and read its answer.
 
-    def _patience(self) -> float:
-        if math.isinf(self._until):
-            return _LONGEST_WAIT
-        return self._until - get_running_loop().time()
-
-    async def _attempt(self, endpoint: Endpoint[T]) -> T | MayarError:
-        """One exchange; a failure is returned, without the frames that held the answer."""
-        caller = self._caller
-        loop = get_running_loop()
+        A failure is returned, without the frames that held the answer.
+        """
+        settings, loop = self.settings, get_running_loop()
         answer: Answer | None = None
         outcome: T | MayarError
         before, started = self.attempts, loop.time()
         try:
-            async with caller.rate_limit.slot(
+            async with settings.rate_limit.slot(
                 None if math.isinf(self._until) else self._until,
-                lambda seconds: self._tell("wait", endpoint, None, seconds, "rate_limit"),
+                lambda seconds: self._tell("wait", endpoint, seconds, "rate_limit"),
             ):
                 started = loop.time()
-                limit = min(caller.timeout, self._until - started)
+                limit = min(settings.timeout, self._until - started)
                 if limit <= 0:
                     raise DeadlineExceededError("the deadline passed before anything was sent")
-                caller.transport.check_open()
+                settings.transport.check_open()
                 self.attempts += 1
-                answer = await caller.transport.send(endpoint, limit)
-            outcome = self._understand(endpoint, answer)
+                answer = await settings.transport.send(endpoint, limit)
+            outcome = understand(answer, endpoint.read, settings.transport.key)
         except MayarError as error:
             outcome = error.with_traceback(None)
         except CancelledError:
             if self.attempts > before:
-                seconds = loop.time() - started
-                self._tell("attempt", endpoint, None, seconds, "CancelledError")
+                self._tell("attempt", endpoint, loop.time() - started, "CancelledError")
             raise
-        if self.attempts == before:
-            return outcome  # there was no slot to be had
-        reason = type(outcome).__name__ if isinstance(outcome, MayarError) else None
-        seconds = loop.time() - started
-        self._tell("attempt", endpoint, None if answer is None else answer.status, seconds, reason)
+        if self.attempts > before:
+            status = None if answer is None else answer.status
+            reason = type(outcome).__name__ if isinstance(outcome, MayarError) else None
+            seconds = loop.time() - started
+            self._tell("attempt", endpoint, seconds, reason, status_code=status)
         return outcome
 
-    def _understand(self, endpoint: Endpoint[T], answer: Answer) -> T:
-        try:
-            return decode(endpoint, answer)
-        except APIError as error:
-            clean = self._caller.transport.without_key  # a server may repeat it
-            error.messages, error.request_id = clean(error.messages), clean(error.request_id)
-            error.args = (error.messages,)
-            try:
-                error.data = clean(error.data)
-            except RecursionError:
-                error.data = None  # nobody can use, or pickle, what is nested so deep
-            raise
+    async def sleep(
+        self, endpoint: Endpoint[object], seconds: float, reason: Literal["retry", "look_up"]
+    ) -> bool:
+        """Wait before sending `endpoint`; `False`, at once, if the deadline is sooner."""
+        if seconds > self.time_left():
+            return False
+        self._tell("wait", endpoint, seconds, reason)
+        await sleep(seconds)
+        return True
 
-    def _cut_short(self, failure: MayarError) -> bool:
-        """Whether it was the deadline that ended the attempt."""
-        late = get_running_loop().time() >= self._until - _AT_THE_DEADLINE
-        return late and isinstance(failure, TransportError)
+    def time_left(self) -> float:
+        """Return how many seconds this call may still wait."""
+        if math.isinf(self._until):
+            return LONGEST_WAIT
+        return self._until - get_running_loop().time()
 
-    async def _pause(self, seconds: float | None, gives_up: bool) -> None:
-        """One 429 holds back the whole client, unless nobody waits for the unbelievable."""
-        if seconds is not None and (seconds <= _LONGEST_WAIT or not gives_up):
-            await self._caller.rate_limit.pause(seconds)
-
-    async def _settled(self, settle: Settle[T], failure: MayarError, doubt: MayarError) -> T | None:
-        self._settling = True  # what fails meanwhile is not what the caller called
-        try:
-            return await settle(failure, doubt)
-        finally:
-            self._settling = False
-
-    def _end(
-        self, endpoint: Endpoint[object], failure: MayarError, doubt: MayarError | None
-    ) -> MayarError:
-        """What to raise, in view of everything that happened."""
-        failure.attempts = self.attempts
-        if doubt is not None:
-            return self.in_doubt(endpoint, doubt)
-        refused = isinstance(failure, APIError) and not failure.transient
-        if not refused and not self._settling:
-            self._warn(endpoint, failure)
-        return failure
-
-    def in_doubt(self, endpoint: Endpoint[object], cause: MayarError) -> OutcomeUnknownError:
-        """The error for a write that may or may not have happened."""
-        error = OutcomeUnknownError(f"{endpoint.name} may or may not have happened: {cause}")
-        error.__cause__ = cause
-        error.attempts = cause.attempts = self.attempts
-        self._warn(endpoint, cause)
-        return error
-
-    def _warn(self, endpoint: Endpoint[object], failure: MayarError) -> None:
-        _log.warning(
-            "%s gave up after %d attempts: %s",
-            endpoint.name,
-            self.attempts - self._before,
-            type(failure).__name__,
-        )
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return get_running_loop().time() >= self._until - _DEADLINE_MARGIN
 
     def _tell(
         self,
         kind: Literal["attempt", "wait"],
         endpoint: Endpoint[object],
-        status_code: int | None,
         seconds: float,
         reason: str | None,
+        *,
+        status_code: int | None = None,
     ) -> None:
-        if kind == "attempt":
-            _log.debug(
-                "%s %s -> %s in %.3f s (attempt %d)",
-                endpoint.method,
-                endpoint.route,
-                status_code or reason,
-                seconds,
-                self.attempts - self._before,
-            )
-        if not self._caller.observers:
-            return
-        attempt = self.attempts - self._before + (kind == "wait")
+        # A wait is told before the attempt that it comes before.
+        attempt = self.attempts - self._attempts_before + (kind == "wait")
         event = RequestEvent(
             kind=kind,
             endpoint=endpoint.name,
@@ -274,7 +185,16 @@ class Call:
             seconds=seconds,
             reason=reason,
         )
-        for on_event in self._caller.observers:
+        if kind == "attempt":
+            _log.debug(
+                "%s %s -> %s in %.3f s (attempt %d)",
+                event.method,
+                event.route,
+                status_code or reason,
+                seconds,
+                attempt,
+            )
+        for on_event in self.settings.observers:
             try:
                 on_event(event)
             except Exception:

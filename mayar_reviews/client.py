@@ -1,100 +1,67 @@
-"""`ReviewsClient`: one short coroutine or generator per endpoint, over parts built here.
-
-What is done is done elsewhere: arguments are checked by `arguments`, requests made and
-answers understood by `wire`, calls run by `call`, cursors followed by `pagination`.
-"""
+"""`ReviewsClient`: one short coroutine or generator for each endpoint."""
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
-import traceback
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Any, NoReturn, Self, TypeVar
 
+from aiohttp import ClientSession
 from attrs import NOTHING, NothingType, evolve
 
-from . import creation, pagination, statuses, wire
-from .arguments import (
-    Attachment,
-    CustomerReview,
-    NewReview,
-    Product,
-    ProductReviews,
-    ReviewChanges,
-    StatusUpdate,
-    StoreReviews,
-    check_is,
-    check_seconds,
-    check_whole,
+from . import creation, pagination, status_updates
+from .arguments import Attachment, StatusUpdate
+from .call import Call, Settings, without_locals
+from .checks import DEFAULT_PAGE_SIZE, check_id, check_integer, check_seconds, check_type
+from .credentials import Secret, check_api_key, check_origin
+from .delivery import deliver
+from .endpoints import (
+    CreateReview,
+    Endpoint,
+    GetCustomerReview,
+    GetMerchantStats,
+    GetProductStats,
+    ListProductReviews,
+    ListReviews,
+    UpdateReview,
 )
-from .call import Call, Caller
 from .events import RequestEvent
 from .models import Review, ReviewPage, ReviewStats, ReviewStatus
-from .rate_limit import Budget, RateLimit
+from .rate_limit import RateLimit, RateLimiter, unpaced
 from .retry import RetryPolicy
-from .transport import Secret, Transport, check_origin
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from aiohttp import ClientSession
+from .transport import Transport
 
 PRODUCTION_URL = "https://api.mayar.id"
 """The origin of the real API."""
 SANDBOX_URL = "https://api.mayar.club"
-"""The origin for trying things out, with accounts and keys of its own."""
+"""The origin of Mayar's sandbox, which has accounts and keys of its own."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def _forgetful(
-    method: Callable[P, Coroutine[Any, Any, T]],
-) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Empty the frames that an exception leaves behind.
-
-    An error report that shows local variables must not show a customer's email or words.
-    """
-
-    @functools.wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            coroutine = method(*args, **kwargs)
-        finally:
-            del args, kwargs
-        try:
-            return await coroutine
-        except BaseException as error:
-            traceback.clear_frames(error.__traceback__)
-            raise
-
-    return call
 
 
 class ReviewsClient:
     """A client of Mayar's reviews API.
 
     Use it as `async with ReviewsClient() as client:`, or close it with `aclose()`. It can be
-    built outside an event loop, opens its session on first use, is safe to share between the
-    tasks of one event loop, and belongs to that loop.
+    built outside an event loop and opens its session on first use. The tasks of one event loop
+    can share it. It belongs to that loop.
 
     Args:
-        api_key: Mayar's API key; by default the environment's `MAYAR_API_KEY`. A Read Only key
-            suffices for everything but the creating and updating methods.
-        base_url: the API's origin; by default the environment's `MAYAR_API_URL`, else
-            `PRODUCTION_URL`. It must be https, or http on loopback: the key goes there.
-        session: an `aiohttp.ClientSession` to use as it is, with its proxies and middlewares,
-            and never to close; by default the client has its own.
-        timeout: seconds for one attempt, more than 0; connecting gets at most 10 of them.
-        deadline: seconds for one call with all its waiting (for a generator: for one page; for
-            `update_review_statuses`: for one request of fifty), more than 0; `None`: no end.
-        retry: when a failed request is tried again.
-        rate_limit: the budget of requests, by default 20 in any 60 seconds, for this client
-            alone; give one `RateLimit` to several clients that share an address or a key
-            (`redis.RedisRateLimit` where they are in several processes), and `None` for no
-            pacing. A 429 makes the client wait in either case.
+        api_key: Mayar's API key; by default the environment variable `MAYAR_API_KEY`. A Read
+            Only key is enough for all methods but those that create or update.
+        base_url: the API's origin; by default the environment variable `MAYAR_API_URL`, else
+            `PRODUCTION_URL`. It must be https, or http on loopback, because the key is sent
+            there.
+        session: an `aiohttp.ClientSession` to use as it is, with its proxies and middlewares.
+            The client never closes it. By default the client opens its own.
+        timeout: seconds for one attempt, more than 0. Connecting may take 10 of them at most.
+        deadline: seconds for one call with all its waiting, more than 0; `None`: no limit. For a
+            generator it holds for one page, for `update_review_statuses` for one request.
+        retry: when a failed request is sent again.
+        rate_limit: the budget of requests, by default 20 in any 60 seconds for this client
+            alone. Give one `RateLimit` to all clients that share an address or a key, or a
+            `redis.RedisRateLimit` if they are in several processes. `None` turns pacing off. A
+            429 makes the client wait in any case.
         on_event: called with a `RequestEvent` after each attempt and before each wait.
 
     Raises:
@@ -112,29 +79,25 @@ class ReviewsClient:
         timeout: float = 30.0,
         deadline: float | None = 120.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  a frozen value
-        rate_limit: Budget | NothingType | None = NOTHING,
+        rate_limit: RateLimiter | NothingType | None = NOTHING,
         on_event: Callable[[RequestEvent], object] | None = None,
     ) -> None:
         key = Secret(os.environ.get("MAYAR_API_KEY", "") if api_key is None else api_key)
-        del api_key  # else a traceback that shows local variables would show it
-        key.check()
+        del api_key  # a traceback that shows local variables must not show it
+        check_api_key(key)
         if base_url is None:
             base_url = os.environ.get("MAYAR_API_URL") or PRODUCTION_URL
-        _check_patience(timeout, deadline, retry)
         if rate_limit is NOTHING:
             rate_limit = RateLimit(20, per=60.0)
-        elif rate_limit is None:
-            # A budget that nobody can spend: it never paces, and still pauses after a 429.
-            rate_limit = RateLimit(sys.maxsize, per=1e-6)
-        check_is("rate_limit", rate_limit, Budget)
-        self._caller = Caller(
+        self._settings = Settings(
             Transport(key, check_origin(base_url), session),
-            rate_limit,
+            unpaced() if rate_limit is None else rate_limit,
             retry,
             timeout,
             deadline,
             () if on_event is None else (on_event,),
         )
+        _check(self._settings)
 
     def with_options(
         self,
@@ -142,38 +105,42 @@ class ReviewsClient:
         timeout: float | NothingType = NOTHING,
         deadline: float | NothingType | None = NOTHING,
         retry: RetryPolicy | NothingType = NOTHING,
+        rate_limit: RateLimiter | NothingType | None = NOTHING,
         on_event: Callable[[RequestEvent], object] | None = None,
     ) -> ReviewsClient:
-        """The same client with other patience: it shares the session, the key and the budget.
+        """Return the same client with other options. What is not given stays as it is.
 
-        Closing either closes both.
+        Both share the session and the key. Closing one closes both.
 
         Args:
             timeout: seconds for one attempt, more than 0.
-            deadline: seconds for one call with all its waiting, more than 0; `None`: no end.
-            retry: when a failed request is tried again.
-            on_event: called with each `RequestEvent` of this client, after those of the client
-                that it is made from.
+            deadline: seconds for one call with all its waiting, more than 0; `None`: no limit.
+            retry: when a failed request is sent again.
+            rate_limit: the budget of requests; `None` turns pacing off.
+            on_event: called with each `RequestEvent` of the new client, after the function that
+                this client was given.
 
         Returns:
-            A client in which what was not given stays as it is.
+            The new client.
 
         Raises:
             InvalidArgumentError: an argument is outside its limits.
         """
-        caller = self._caller
-        timeout = caller.timeout if timeout is NOTHING else timeout
-        deadline = caller.deadline if deadline is NOTHING else deadline
-        retry = caller.retry if retry is NOTHING else retry
-        _check_patience(timeout, deadline, retry)
-        client = object.__new__(ReviewsClient)
-        client._caller = evolve(
-            caller,
-            timeout=timeout,
-            deadline=deadline,
-            retry=retry,
-            observers=caller.observers if on_event is None else (*caller.observers, on_event),
+        given: dict[str, Any] = {
+            "timeout": timeout,
+            "deadline": deadline,
+            "retry": retry,
+            "rate_limit": unpaced() if rate_limit is None else rate_limit,
+        }
+        settings = evolve(
+            self._settings,
+            **{name: value for name, value in given.items() if value is not NOTHING},
         )
+        if on_event is not None:
+            settings = evolve(settings, observers=(*settings.observers, on_event))
+        _check(settings)
+        client = object.__new__(ReviewsClient)
+        client._settings = settings
         return client
 
     async def __aenter__(self) -> Self:
@@ -183,25 +150,30 @@ class ReviewsClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client and, unless it was lent, its session.
+        """Close the client, and its session unless that was lent.
 
-        Requests under way end with an exception, and calls that wait do so when their wait is
-        over; later calls raise `RuntimeError`.
+        Requests under way end with an exception. Calls that wait end with one when their wait is
+        over. Later calls raise `RuntimeError`.
         """
-        await self._caller.transport.aclose()
+        await self._settings.transport.aclose()
 
     def __repr__(self) -> str:
-        # Also of a client whose making was refused: an error report may show that one.
-        caller = getattr(self, "_caller", None)
-        return f"<ReviewsClient {caller.transport.origin}>" if caller else "<ReviewsClient>"
+        # `__init__` may have failed before this was set, and a traceback can still show the client.
+        settings = getattr(self, "_settings", None)
+        return f"<ReviewsClient {settings.transport.origin}>" if settings else "<ReviewsClient>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a ReviewsClient cannot be pickled or copied: it holds an API key and open "
-            "connections; build one where it is needed, or use with_options()"
+            "a ReviewsClient cannot be pickled or copied, as it holds an API key and open "
+            "connections: build a new one, or use with_options()"
         )
 
-    @_forgetful
+    @without_locals
+    async def _call(self, endpoint: Endpoint[T]) -> T:
+        with Call(self._settings, endpoint.name) as call:
+            return await deliver(call, endpoint)
+
+    @without_locals
     async def create_review(
         self,
         *,
@@ -241,14 +213,13 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/create
         """
-        new = NewReview(
-            payment_link_id, customer_email, rating, message, content_review, customer_id
-        )
-        call = Call(self._caller)
-        call.start()
-        return await creation.create(call, new)
+        new = CreateReview(payment_link_id, customer_email, rating, message, content_review)
+        if customer_id is not None:
+            check_id("customer_id", customer_id)
+        with Call(self._settings, new.name) as call:
+            return await creation.create(call, new, customer_id)
 
-    @_forgetful
+    @without_locals
     async def update_review(
         self,
         review_id: str,
@@ -289,7 +260,7 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/update
         """
-        changes = ReviewChanges(
+        changes = UpdateReview(
             review_id,
             payment_link_id,
             customer_email,
@@ -299,7 +270,7 @@ class ReviewsClient:
             content_review,
             delete_content_review,
         )
-        return await self._caller.run(wire.update_review(changes))
+        return await self._call(changes)
 
     async def get_customer_review(self, payment_link_id: str, *, customer_id: str) -> Review | None:
         """The review that a customer left for a product.
@@ -317,8 +288,7 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviewcustomer
         """
-        asked = CustomerReview(payment_link_id, customer_id)
-        return await self._caller.run(wire.get_customer_review(asked))
+        return await self._call(GetCustomerReview(payment_link_id, customer_id))
 
     async def list_product_reviews(
         self,
@@ -350,14 +320,15 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviews
         """
-        asked = ProductReviews(payment_link_id, limit, starting_after, rating, prioritize_message)
-        return await self._caller.run(wire.list_product_reviews(asked))
+        return await self._call(
+            ListProductReviews(payment_link_id, limit, starting_after, rating, prioritize_message)
+        )
 
     def iter_product_reviews(
         self,
         payment_link_id: str,
         *,
-        page_size: int = 50,
+        page_size: int = DEFAULT_PAGE_SIZE,
         starting_after: str | None = None,
         rating: int | None = None,
         prioritize_message: bool | None = None,
@@ -402,7 +373,7 @@ class ReviewsClient:
         self,
         payment_link_id: str,
         *,
-        page_size: int = 50,
+        page_size: int = DEFAULT_PAGE_SIZE,
         starting_after: str | None = None,
         rating: int | None = None,
         prioritize_message: bool | None = None,
@@ -431,15 +402,11 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviews
         """
-        check_whole("page_size", page_size, 1)
-        asked = ProductReviews(
+        check_integer("page_size", page_size, 1)
+        first = ListProductReviews(
             payment_link_id, page_size, starting_after, rating, prioritize_message
         )
-        return pagination.pages(
-            Call(self._caller),
-            lambda cursor: wire.list_product_reviews(evolve(asked, starting_after=cursor)),
-            starting_after,
-        )
+        return pagination.pages(Call(self._settings, first.name), first)
 
     async def list_reviews(
         self,
@@ -470,13 +437,12 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/getallreviews
         """
-        asked = StoreReviews(limit, starting_after, status, payment_link_id, rating)
-        return await self._caller.run(wire.list_reviews(asked))
+        return await self._call(ListReviews(limit, starting_after, status, payment_link_id, rating))
 
     def iter_reviews(
         self,
         *,
-        page_size: int = 50,
+        page_size: int = DEFAULT_PAGE_SIZE,
         starting_after: str | None = None,
         status: ReviewStatus | str | None = None,
         payment_link_id: str | None = None,
@@ -520,7 +486,7 @@ class ReviewsClient:
     def iter_review_pages(
         self,
         *,
-        page_size: int = 50,
+        page_size: int = DEFAULT_PAGE_SIZE,
         starting_after: str | None = None,
         status: ReviewStatus | str | None = None,
         payment_link_id: str | None = None,
@@ -549,13 +515,9 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/getallreviews
         """
-        check_whole("page_size", page_size, 1)
-        asked = StoreReviews(page_size, starting_after, status, payment_link_id, rating)
-        return pagination.pages(
-            Call(self._caller),
-            lambda cursor: wire.list_reviews(evolve(asked, starting_after=cursor)),
-            starting_after,
-        )
+        check_integer("page_size", page_size, 1)
+        first = ListReviews(page_size, starting_after, status, payment_link_id, rating)
+        return pagination.pages(Call(self._settings, first.name), first)
 
     async def get_product_stats(self, payment_link_id: str) -> ReviewStats | None:
         """Figures over a product's active reviews.
@@ -572,7 +534,7 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviewstats
         """
-        return await self._caller.run(wire.get_product_stats(Product(payment_link_id)))
+        return await self._call(GetProductStats(payment_link_id))
 
     async def get_merchant_stats(self) -> ReviewStats | None:
         """Figures over the active reviews of the whole store.
@@ -585,7 +547,7 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/merchantreviewstats
         """
-        return await self._caller.run(wire.get_merchant_stats())
+        return await self._call(GetMerchantStats())
 
     async def update_review_statuses(self, updates: Iterable[StatusUpdate]) -> None:
         """Set the status of any number of reviews, fifty to a request, in their order.
@@ -602,11 +564,13 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/bulkstatusupdate
         """
-        await statuses.update(self._caller, updates)
+        checked = status_updates.check_updates(updates)
+        await status_updates.update(Call(self._settings, "update_review_statuses"), checked)
 
 
-def _check_patience(timeout: float, deadline: float | None, retry: RetryPolicy) -> None:
-    check_seconds("timeout", timeout)
-    if deadline is not None:
-        check_seconds("deadline", deadline)
-    check_is("retry", retry, RetryPolicy)
+def _check(settings: Settings) -> None:
+    check_seconds("timeout", settings.timeout)
+    if settings.deadline is not None:
+        check_seconds("deadline", settings.deadline)
+    check_type("retry", settings.retry, RetryPolicy)
+    check_type("rate_limit", settings.rate_limit, RateLimiter)

@@ -31,14 +31,14 @@ from mayar_reviews import (
     InvalidArgumentError,
     MayarError,
     RateLimit,
+    RateLimiter,
     ReviewsClient,
 )
 
-from .arguments import check_id, check_whole
+from .checks import check_id, check_integer
 from .export import ExportProgress, ExportReport, FileReport, export_reviews
 from .export.durable import Lock
 from .export.formats import SUFFIXES, Format
-from .rate_limit import Budget
 
 _log = logging.getLogger("mayar_reviews")
 
@@ -113,7 +113,7 @@ def export_products(
     products = list(dict.fromkeys(payment_link_ids))
     for product in products:
         check_id("payment_link_ids", product)
-    check_whole("requests", requests, 1)
+    check_integer("requests", requests, 1)
     run = uuid.uuid4().hex
     started = time.monotonic()
     with Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
@@ -185,7 +185,7 @@ def _key(job: _Job) -> str:
     return Path(job.api_key_file).read_text(encoding="utf-8", errors="replace").strip()
 
 
-async def _budget(job: _Job, stack: AsyncExitStack) -> Budget:
+async def _budget(job: _Job, stack: AsyncExitStack) -> RateLimiter:
     if job.redis_url is None:
         return _part(job.requests, job.per)
     from .redis import RedisRateLimit, key_scope  # noqa: PLC0415  another extra

@@ -2,7 +2,7 @@
 
 ```
 MayarError                                   .attempts .starting_after
-├── InvalidArgumentError (also ValueError)   refused before any request
+├── InvalidArgumentError (also ValueError)   refused before any request: .field
 ├── APIError                                 a refusal: .status_code .messages .data .request_id
 │   ├── ValidationError                      HTTP 200 with messages "failed"
 │   ├── BadRequestError                      400
@@ -23,11 +23,11 @@ MayarError                                   .attempts .starting_after
 └── ExportError                              .written .starting_after
 ```
 
-Two facts, known to each class, drive the retries: `transient` (the same request may fare
-better later) and `in_doubt` (a write that ended so may have happened). Each exception takes
-one positional message and keyword arguments with defaults: that is what lets it be pickled.
+Two facts of each exception drive the retries. `transient`: the same request may succeed later.
+`in_doubt`: a write that failed this way may have happened all the same. `retry` decides by them.
 
-Nothing here knows how a request is sent or decoded, or when one is tried again.
+Each exception takes one positional message, and keyword arguments with defaults, so that it can
+be pickled.
 """
 
 from __future__ import annotations
@@ -44,13 +44,18 @@ class MayarError(Exception):
     in_doubt: ClassVar[bool] = False
 
     attempts: int = 0
-    """Exchanges started by the call that failed, look-ups included."""
+    """How many requests the failed call started, look-ups included."""
 
     starting_after: str | None = None
-    """Where an `iter_*` stopped: the cursor of the page that failed, `None` for the first.
+    """The cursor of the page that failed; `None` for the first page.
 
-    Iterating again from there goes on without a gap or a repeat.
+    An `iter_*` method that starts from there leaves no gap.
     """
+
+    def __init__(self, message: str = "", *, transient: bool | None = None) -> None:
+        super().__init__(message)
+        if transient is not None:
+            self.transient = transient
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = dict(self.__dict__)
@@ -60,14 +65,20 @@ class MayarError(Exception):
 
 
 class InvalidArgumentError(MayarError, ValueError):
-    """An argument that the API documents as impossible, refused before any request.
+    """An argument is outside its documented limits; nothing was sent.
 
-    The message names the field, what is wrong with its value and the limit, never the value.
+    The text names the field, the fault and the limit. It never repeats the value.
     """
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, fault: str, *, field: str | None = None) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        """What is wrong, without the field's name."""
         self.field = field
+        """The argument at fault; `None` where it is not a single one."""
+
+    def __str__(self) -> str:
+        return self.fault if self.field is None else f"{self.field} {self.fault}"
 
 
 class APIError(MayarError):
@@ -198,8 +209,10 @@ class ResponseError(MayarError):
     transient = True
     in_doubt = True
 
-    def __init__(self, message: str, *, path: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, path: str | None = None, transient: bool | None = None
+    ) -> None:
+        super().__init__(message, transient=transient)
         self.path = path
         """Where in the body the fault lies, such as `$.data[3].customer.name`."""
 

@@ -1,9 +1,7 @@
-"""What the API says: frozen attrs classes, their fields the API's names in snake_case.
+"""What the API says: frozen attrs classes. Their fields are the API's names in snake_case.
 
-Times are aware UTC `datetime`s, sequences are tuples. A review needs its ids, rating, status
-and times; everything else, at any depth, may be missing or null and is then `None` or `()`.
-
-How these are made from JSON is the business of `wire`.
+Times are aware UTC `datetime`s. Sequences are tuples. A review has its ids, rating, status and
+times. Everything else, at any depth, may be missing or null: it is then `None` or `()`.
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .api_json import to_api
+
 
 class ReviewStatus(StrEnum):
     """The documented statuses; one that the API adds later arrives as the string it is."""
@@ -25,7 +25,19 @@ class ReviewStatus(StrEnum):
 
 
 @frozen
-class ReviewImage:
+class _Model:
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, strings and numbers, as the API writes them.
+
+        Names are the API's own (`paymentLinkId`), times are Unix milliseconds. What the API did
+        not tell is left out.
+        """
+        plain: dict[str, Any] = to_api(self)
+        return plain
+
+
+@frozen
+class ReviewImage(_Model):
     """An image attached to a review: an entry of `multipleImage`."""
 
     id: str | None = None
@@ -36,7 +48,7 @@ class ReviewImage:
 
 
 @frozen
-class ReviewFile:
+class ReviewFile(_Model):
     """The file behind a `ReviewContent`."""
 
     id: str | None = None
@@ -47,7 +59,7 @@ class ReviewFile:
 
 
 @frozen
-class ReviewContent:
+class ReviewContent(_Model):
     """More content of a review, such as an uploaded video: an entry of `content`."""
 
     id: str | None = None
@@ -56,7 +68,7 @@ class ReviewContent:
 
 
 @frozen
-class Customer:
+class Customer(_Model):
     """Who left a review."""
 
     id: str | None = None
@@ -64,7 +76,7 @@ class Customer:
 
 
 @frozen
-class PaymentLink:
+class PaymentLink(_Model):
     """The product that a review is about."""
 
     id: str | None = None
@@ -72,12 +84,12 @@ class PaymentLink:
     type: str | None = None
     """Such as `course`."""
     link: str | None = None
-    """The last part of the product's address."""
+    """The last part of the product's URL."""
     sub_type: str | None = None
 
 
 @frozen
-class Review:
+class Review(_Model):
     """A review.
 
     Which fields an answer carries depends on the endpoint: those of `create_review` and
@@ -102,19 +114,27 @@ class Review:
 
 
 @frozen
-class ReviewPage:
+class ReviewPage(_Model):
     """One page of a list."""
 
-    data: tuple[Review, ...]
+    data: tuple[Review, ...] = field(repr=lambda data: f"<{len(data)} reviews>")
     has_more: bool
     next_starting_after: str | None
     """The cursor of the next page: give it as `starting_after` to go on from here."""
     raw: tuple[Mapping[str, Any], ...] = field(repr=False, eq=False)
     """The page's objects exactly as the API sent them, unknown fields and all."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the page as the API writes it."""
+        return {
+            "data": [review.to_dict() for review in self.data],
+            "hasMore": self.has_more,
+            "nextStartingAfter": self.next_starting_after,
+        }
+
 
 @frozen
-class RatingCount:
+class RatingCount(_Model):
     """How many reviews gave one rating."""
 
     rating: int
@@ -123,7 +143,7 @@ class RatingCount:
 
 
 @frozen
-class ReviewStats:
+class ReviewStats(_Model):
     """Figures over the active reviews of a product or of the store."""
 
     total: int

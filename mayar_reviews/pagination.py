@@ -1,67 +1,68 @@
-"""Following `nextStartingAfter`: a list comes out whole, or says where it stopped.
-
-A page is fetched, and tried again, by `call`: a retry wraps one fetch, never the generator.
-"""
+"""Following `nextStartingAfter`: every page of a list, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from .call import Call
+from attrs import evolve
+
+from .call import Call, without_locals
+from .delivery import deliver
+from .endpoints import ListProductReviews, ListReviews
 from .errors import MayarError, PaginationError
 from .models import Review, ReviewPage
-from .wire import Endpoint
 
-_MOST_EMPTY_PAGES = 100
+_MAX_EMPTY_PAGES = 100
+
+
+@without_locals
+async def _fetch(call: Call, endpoint: ListProductReviews | ListReviews) -> ReviewPage:
+    return await deliver(call, endpoint)
 
 
 async def pages(
-    call: Call, list_from: Callable[[str | None], Endpoint[ReviewPage]], starting_after: str | None
+    call: Call, endpoint: ListProductReviews | ListReviews
 ) -> AsyncGenerator[ReviewPage, None]:
-    """Each page from the cursor on, as sent.
+    """Yield each page from the endpoint's cursor on, as sent.
 
-    A page's cursor is judged before the page is handed out, so that whoever resumes at
-    `.starting_after` gets no review twice.
+    A page's cursor is judged before the page is handed out, so that resuming at an error's
+    `.starting_after` repeats no review. A retry wraps one fetch, never the generator.
 
     Raises:
-        PaginationError: a cursor that came before, or a hundred empty pages in a row.
-        MayarError: whatever ended the fetching of a page, `.starting_after` filled in.
+        PaginationError: a cursor came before, or a hundred empty pages came in a row.
+        MayarError: a page could not be fetched; `.starting_after` is its cursor.
     """
-    seen = {starting_after: None}
+    seen = {endpoint.starting_after}
     empty = 0
-    call.start()
     while True:
-        try:
-            call.go_on()
-            page = await call.run(list_from(starting_after))
-        except MayarError as error:
-            error.starting_after = starting_after
-            error.attempts = call.attempts
-            raise
-        has_more, following = page.has_more, page.next_starting_after
-        empty = 0 if page.data else empty + 1
-        fault = None
-        if has_more and following in seen:
-            fault = "a page's cursor leads back to an earlier page"
-        elif has_more and empty == _MOST_EMPTY_PAGES:
-            fault = f"{_MOST_EMPTY_PAGES} pages in a row hold no review"
-        if fault is None:
-            yield page
-        # An error report that shows local variables must not show other people's words.
-        del page
-        if fault is not None:
-            stuck = PaginationError(fault, starting_after=starting_after)
-            stuck.attempts = call.attempts
-            raise stuck
+        with call:
+            try:
+                page = await _fetch(call, endpoint)
+            except MayarError as error:
+                error.starting_after = endpoint.starting_after
+                raise
+            has_more, cursor = page.has_more, page.next_starting_after
+            empty = 0 if page.data else empty + 1
+            fault = None
+            if has_more and cursor in seen:
+                fault = "the page's cursor leads back to an earlier page"
+            elif has_more and empty == _MAX_EMPTY_PAGES:
+                fault = f"{_MAX_EMPTY_PAGES} pages in a row hold no review"
+            if fault is not None:
+                # An error report that shows local variables must not show the reviews.
+                del page
+                raise PaginationError(fault, starting_after=endpoint.starting_after)
+        yield page
+        del page  # for the same reason
         if not has_more:
             return
-        seen[following] = None
-        starting_after = following
+        seen.add(cursor)
+        endpoint = evolve(endpoint, starting_after=cursor)
 
 
 async def reviews(pages: AsyncGenerator[ReviewPage, None]) -> AsyncGenerator[Review, None]:
-    """Each review of the pages, but for those that stood on the page before.
+    """Yield each review of the pages, except those that the page before held too.
 
     A list that grows while it is read shifts its last reviews onto the next page.
     """

@@ -1,11 +1,9 @@
 """The request budget: never more than N requests in any window, and hardly slower than that.
 
-Each request takes one of N slots, and its slot comes back `per` seconds after its *answer*.
-As the server counts on arrival, and an arrival is never later than its answer, no window at
-the server can hold more than N, whatever the latency; stamping slots when they are taken
-lets 23-31 through of 20, a token bucket up to 40.
-
-Who waits, for what, and what a 429 means is the business of `call`.
+Each request takes one of N slots. Its slot comes back `per` seconds after its *answer*. The
+server counts a request when it arrives, which is never later than its answer. So no window at
+the server holds more than N, whatever the latency. A limiter that stamps slots when they are
+taken lets 23-31 requests through instead of 20, a token bucket up to 40.
 """
 
 from __future__ import annotations
@@ -13,45 +11,77 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import NoReturn, Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, NoReturn, Protocol, TypeVar, runtime_checkable
 
-from .arguments import check_seconds, check_whole
+from attrs import define, field
+
+from .checks import check_integer, check_seconds
 from .errors import DeadlineExceededError
 
+T = TypeVar("T")
+
 # A timer may fire a clock tick early, and two clocks never agree to the last digit: slots come
-# back this many seconds late, and are handed out by timers that are this much early.
+# back this many seconds late, and timers hand them out this many seconds early.
 _MARGIN = 0.001
 _EARLY = 0.0005
 _log = logging.getLogger("mayar_reviews")
 
 
 @runtime_checkable
-class Budget(Protocol):
-    """What a client needs of a budget; `RateLimit` has it, and `redis.RedisRateLimit`."""
+class RateLimiter(Protocol):
+    """A budget of requests: `RateLimit`, `redis.RedisRateLimit`, or one of your own."""
 
     def slot(
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
-        """Hold a slot for one request."""
+        """Hold a slot for one request.
+
+        Args:
+            until: the loop time after which waiting is useless; `None`: wait as long as it
+                takes.
+            on_wait: is called before a wait, with the seconds that it will take at least.
+
+        Raises:
+            DeadlineExceededError: no slot comes free by then.
+            RuntimeError: the budget is in use in another event loop.
+        """
         ...  # pyright takes a docstring alone for a body
 
     async def pause(self, seconds: float) -> None:
-        """Hand out no slot for so long."""
+        """Hand out no slot for so many seconds: the server has answered 429."""
+
+
+@define(eq=False)
+class Slot(Generic[T]):
+    """One slot of a budget, held while it is entered."""
+
+    _acquire: Callable[[float | None, Callable[[float], None] | None], Awaitable[T]]
+    _release: Callable[[T], None]
+    _until: float | None
+    _on_wait: Callable[[float], None] | None
+    _ticket: T = field(init=False)
+
+    async def __aenter__(self) -> None:
+        self._ticket = await self._acquire(self._until, self._on_wait)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release(self._ticket)
 
 
 class RateLimit:
     """A budget of requests, shared by every client that it is given to.
 
-    First come, first served; a waiter that is cancelled takes no slot. It belongs to one event
-    loop at a time, and starts no task.
+    Waiters are served in the order in which they came. A waiter that is cancelled takes no slot.
+    A budget belongs to one event loop at a time.
 
     Args:
-        requests: how many requests any window may hold; at least 1. Mayar documents 20 a
-            minute for an address, newer pages 50 a minute for a key.
-        per: the window's length in seconds; more than 0.
+        requests: how many requests any window may hold; at least 1. Mayar documents 20 a minute
+            for an address; newer pages say 50 a minute for a key.
+        per: the length of the window in seconds; more than 0.
 
     Raises:
         InvalidArgumentError: an argument is outside its limits.
@@ -60,7 +90,7 @@ class RateLimit:
     """
 
     def __init__(self, requests: int, per: float) -> None:
-        check_whole("requests", requests, 1)
+        check_integer("requests", requests, 1)
         check_seconds("per", per)
         self._requests = requests
         self._per = per
@@ -72,36 +102,22 @@ class RateLimit:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a RateLimit cannot be pickled or copied: a copy would be another budget")
+        raise TypeError(
+            "a RateLimit cannot be pickled or copied: a copy would be a second budget. "
+            "Give the same object to each client"
+        )
 
     def __repr__(self) -> str:
         return f"RateLimit({self._requests}, per={self._per:g})"
 
-    @asynccontextmanager
-    async def slot(
+    def slot(
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
-    ) -> AsyncGenerator[None, None]:
-        """Hold a slot for one request.
-
-        Args:
-            until: the loop time after which waiting is useless; `None`: wait as long as it
-                takes.
-            on_wait: called with the seconds that the wait will take at least, before it.
-
-        Raises:
-            DeadlineExceededError: no slot is to be had by then; the wait is not begun.
-            RuntimeError: it is in use in another event loop.
-        """
-        await self._take(until, on_wait)
-        loop = self._loop
-        try:
-            yield
-        finally:
-            if loop is self._loop:  # else its loop was closed under it, and its slot returned
-                self._give_back()
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold a slot for one request; see `RateLimiter.slot`."""
+        return Slot(self._acquire, self._release, until, on_wait)
 
     async def pause(self, seconds: float) -> None:
-        """Hand out no slot for so long: the server has said 429."""
+        """Hand out no slot for so many seconds: the server has answered 429."""
         self._enter(asyncio.get_running_loop())
         now = self._now()
         if self._paused_until <= now:
@@ -109,21 +125,24 @@ class RateLimit:
         self._paused_until = max(self._paused_until, now + seconds)
         self._serve()
 
-    async def _take(self, until: float | None, on_wait: Callable[[float], None] | None) -> None:
-        self._enter(asyncio.get_running_loop())
+    async def _acquire(
+        self, until: float | None, on_wait: Callable[[float], None] | None
+    ) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        self._enter(loop)
         self._serve()
         now = self._now()
-        if self._free and self._paused_until <= now:  # nobody is before us: they were served
+        if self._free and self._paused_until <= now:  # nobody waits: they would have been served
             self._free -= 1
-            return
+            return loop
         turn = self._turn(now)
         if until is not None and turn > until:
             raise DeadlineExceededError(
-                f"the rate limit has no slot for another {turn - now:.1f} s, the deadline is sooner"
+                f"the rate limit has no free slot for {turn - now:.1f} s; the deadline is sooner"
             )
         if on_wait is not None:
             on_wait(turn - now)
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = loop.create_future()
         self._queue.append(waiter)
         self._serve()
         try:
@@ -131,33 +150,37 @@ class RateLimit:
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
-                self._free += 1  # it was handed a slot in the very moment of giving up
+                self._free += 1  # it was given a slot just as it gave up
             elif waiter in self._queue:
                 self._queue.remove(waiter)
             self._serve()
             if not isinstance(error, TimeoutError):
                 raise
         else:
-            return
+            return loop
         raise DeadlineExceededError("the deadline passed while waiting for the rate limit")
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is self._loop:  # else its loop was closed, and `_enter` has taken the slot back
+            self._give_back()
 
     def _give_back(self) -> None:
         self._returns.append(self._now() + self._per + _MARGIN)
         self._serve()
 
     def _turn(self, now: float) -> float:
-        """The earliest loop time at which one who queues now can be served."""
+        """Return the earliest loop time at which a new waiter can be served."""
         rounds, place = divmod(len(self._queue), self._requests)
         if place < self._free:
             turn = now
         elif place < self._free + len(self._returns):
             turn = self._returns[place - self._free]
         else:
-            turn = now + self._per  # its slot is with a request that has no answer yet
+            turn = now + self._per  # a request that has no answer yet holds its slot
         return max(turn, self._paused_until) + rounds * self._per
 
     def _serve(self) -> None:
-        """Take back the slots that are due, hand them to who waits, set a timer for the rest."""
+        """Take back the slots that are due, give them to waiters, set a timer for the rest."""
         now = self._now() + _EARLY
         while self._returns and self._returns[0] <= now:
             self._returns.popleft()
@@ -183,9 +206,14 @@ class RateLimit:
         self._timer = None
         self._loop = loop
         self._queue.clear()
-        for _ in range(under_way):  # what a closed loop left behind was sent, perhaps just now
+        for _ in range(under_way):  # requests that a closed loop left behind: perhaps just sent
             self._give_back()
 
     def _now(self) -> float:
         assert self._loop is not None
         return self._loop.time()
+
+
+def unpaced() -> RateLimit:
+    """Return a budget that never paces, but still pauses after a 429."""
+    return RateLimit(sys.maxsize, per=1e-6)

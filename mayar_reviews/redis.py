@@ -17,8 +17,8 @@ import math
 import random
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
@@ -32,9 +32,10 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from .arguments import check_id, check_seconds, check_whole
+from .checks import check_id, check_integer, check_seconds
+from .credentials import Secret
 from .errors import ConnectionFailedError, DeadlineExceededError, InvalidArgumentError, MayarError
-from .transport import Secret
+from .rate_limit import Slot
 
 if TYPE_CHECKING:
     from typing import Self
@@ -146,7 +147,7 @@ class RedisRateLimit:
         self._requests = requests
         self._per = per
         self._scope = scope
-        check_whole("requests", requests, 1)
+        check_integer("requests", requests, 1)
         check_seconds("per", per)
         check_id("scope", scope)
         check_seconds("lease", lease)
@@ -182,33 +183,17 @@ class RedisRateLimit:
         await self._redis.aclose()
         self._loop = None
 
-    @asynccontextmanager
-    async def slot(
+    def slot(
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
-    ) -> AsyncGenerator[None, None]:
-        """Hold a slot for one request.
-
-        Args:
-            until: the loop time after which waiting is useless; `None`: wait as long as it
-                takes.
-            on_wait: called with the seconds that the wait will take at least, before it.
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold a slot for one request; see `RateLimiter.slot`.
 
         Raises:
-            DeadlineExceededError: no slot is to be had by then.
+            DeadlineExceededError: no slot comes free by then.
             ConnectionFailedError: Redis cannot be reached, or refuses.
-            RuntimeError: it is in use in another event loop.
+            RuntimeError: the budget is in use in another event loop.
         """
-        self._enter(asyncio.get_running_loop())
-        ticket = uuid.uuid4().hex
-        try:
-            await self._take(ticket, until, on_wait)
-        except BaseException:
-            self._tell(_LEAVE, ticket)
-            raise
-        try:
-            yield
-        finally:
-            self._tell(_ANSWERED, ticket, *self._terms[1:3])
+        return Slot(self._acquire, self._release, until, on_wait)
 
     async def pause(self, seconds: float) -> None:
         """Hand out no slot for so long, in no process: the server has said 429."""
@@ -216,7 +201,20 @@ class RedisRateLimit:
         # Whoever is cancelled now has heard of a pause that all processes need.
         await asyncio.shield(self._tell(_PAUSE, math.ceil((seconds + _MARGIN) * 1000)))
 
-    async def _take(
+    async def _acquire(self, until: float | None, on_wait: Callable[[float], None] | None) -> str:
+        self._enter(asyncio.get_running_loop())
+        ticket = uuid.uuid4().hex
+        try:
+            await self._wait_for_slot(ticket, until, on_wait)
+        except BaseException:
+            self._tell(_LEAVE, ticket)
+            raise
+        return ticket
+
+    def _release(self, ticket: str) -> None:
+        self._tell(_ANSWERED, ticket, *self._terms[1:3])
+
+    async def _wait_for_slot(
         self, ticket: str, until: float | None, on_wait: Callable[[float], None] | None
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -272,12 +270,12 @@ class RedisRateLimit:
                     f"nothing was sent: no answer from the rate limit's Redis in {_TIMEOUT:g} s"
                 )
         except (RedisError, OSError) as error:
-            failure = ConnectionFailedError(
-                f"nothing was sent: the rate limit's Redis failed ({type(error).__name__})"
-            )
             refused = isinstance(error, AuthenticationError | ResponseError)
-            # A replica that is being made the master refuses for a moment.
-            failure.transient = not refused or isinstance(error, ReadOnlyError | BusyLoadingError)
+            failure = ConnectionFailedError(
+                f"nothing was sent: the rate limit's Redis failed ({type(error).__name__})",
+                # A replica that is being made the master refuses for a moment.
+                transient=not refused or isinstance(error, ReadOnlyError | BusyLoadingError),
+            )
         raise failure
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -307,7 +305,7 @@ class RedisRateLimit:
         else:
             return
         raise InvalidArgumentError(
-            "url is not one of a Redis server: it must be such as "
+            "is not the URL of a Redis server: it must look like "
             "rediss://user:password@host:6379/0",
             field="url",
         )

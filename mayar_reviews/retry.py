@@ -1,76 +1,135 @@
-"""Whether and when a failed request is tried again: a pure decision, without clock or sleep.
+"""What follows a failed request: a pure decision, without clock or sleep.
 
-What is sent, and what becomes of a write in doubt, is the business of `call` and `creation`.
+It depends on the kind of failure and on what the request does (`Effect`):
+
+| failure                        | READ  | SET           | ADD     | CREATE |
+| ------------------------------ | ----- | ------------- | ------- | ------ |
+| nothing was sent               | again | again         | again   | again  |
+| 429                            | pause | pause         | pause   | pause  |
+| no answer, unreadable, or 5xx  | again | again         | unknown | look   |
+| an answer of a wrong shape     | raise | unknown       | unknown | look   |
+| an undocumented refusal        | raise | unknown       | unknown | look   |
+| 409 after a creation in doubt  | -     | -             | -       | look   |
+| any other refusal              | raise | raise         | raise   | raise  |
+
+- again: send it again after a backoff, while attempts and deadline last.
+- pause: the whole client waits, then it is sent again. Attempts are not counted.
+- look: look whether the review is there. If it is not, sending again is safe.
+- unknown: raise `OutcomeUnknownError`.
+- raise: raise the failure.
+
+Whatever the table says, a write that ends after an earlier attempt left it in doubt ends in
+`OutcomeUnknownError`.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from .arguments import check_seconds, check_whole
-from .errors import APIError, MayarError, RateLimitError
+from .checks import check_integer, check_seconds
+from .errors import APIError, ConflictError, MayarError, RateLimitError
 
 
-def _attempts(_: object, attribute: Attribute[Any], value: object) -> None:
-    check_whole(attribute.name, value, 1)
+class Effect(Enum):
+    """What a request does, and so what doing it twice would do."""
+
+    READ = "reads"
+    SET = "sets values: twice is the same as once"
+    ADD = "adds or removes media: twice is not the same as once"
+    CREATE = "creates a review"
 
 
-def _backoff(_: object, attribute: Attribute[Any], value: object) -> None:
+class Next(Enum):
+    """What follows a failure."""
+
+    AGAIN = "again"
+    PAUSE = "pause"
+    LOOK = "look"
+    UNKNOWN = "unknown"
+    RAISE = "raise"
+
+
+def decide(failure: MayarError, effect: Effect, *, in_doubt: bool = False) -> Next:
+    """Look up the table.
+
+    Args:
+        failure: what ended the attempt.
+        effect: what the request does.
+        in_doubt: whether an earlier attempt may have taken effect.
+    """
+    if isinstance(failure, RateLimitError):
+        return Next.PAUSE
+    if effect is Effect.CREATE and (
+        failure.in_doubt or (in_doubt and isinstance(failure, ConflictError))
+    ):
+        return Next.LOOK
+    repeatable = effect in (Effect.READ, Effect.SET) or not failure.in_doubt
+    if failure.transient and repeatable:
+        return Next.AGAIN
+    return Next.UNKNOWN if failure.in_doubt and effect is not Effect.READ else Next.RAISE
+
+
+def _is_attempts(_: object, attribute: Attribute[Any], value: object) -> None:
+    check_integer(attribute.name, value, 1)
+
+
+def _is_backoff(_: object, attribute: Attribute[Any], value: object) -> None:
     check_seconds(attribute.name, value, or_zero=True)
 
 
 @frozen
 class RetryPolicy:
-    """How often, and after how long, a request that failed is tried again.
+    """How often a failed request is sent again, and after how long.
 
-    Tried again are 5xx answers, broken connections, unreadable answers and 429s, where doing
-    it twice does no harm. The wait before the n-th retry is drawn evenly from 0 to
-    `backoff_initial * 2 ** (n - 1)` seconds, at most `backoff_max` ("full jitter"); a legal
-    `Retry-After` takes its place. A 429 was not processed and counts against the deadline,
-    not the attempts; a policy of one attempt does not wait for it either.
+    5xx answers, broken connections, unreadable answers and 429s are retried where that cannot
+    do something twice. The wait before the n-th retry is a random number of seconds from 0 to
+    `backoff_initial * 2 ** (n - 1)`, at most `backoff_max` ("full jitter"). A legal
+    `Retry-After` replaces it. The API does not process a request that it answers with 429, so a
+    429 counts against the deadline, not the attempts; a policy of one attempt does not wait for
+    it either.
 
     Args:
-        attempts: the most attempts of one request, the first included; at least 1.
-        backoff_initial: seconds, the bound of the first wait; 0 or more.
-        backoff_max: seconds, the bound of every wait; 0 or more.
+        attempts: how often one request is sent at most, the first time included; at least 1.
+        backoff_initial: the bound of the first wait in seconds; 0 or more.
+        backoff_max: the bound of every wait in seconds; 0 or more.
 
     Raises:
         InvalidArgumentError: a field is outside its limits.
     """
 
-    attempts: int = field(default=4, validator=_attempts)
-    backoff_initial: float = field(default=0.5, validator=_backoff)
-    backoff_max: float = field(default=8.0, validator=_backoff)
+    attempts: int = field(default=4, validator=_is_attempts)
+    backoff_initial: float = field(default=0.5, validator=_is_backoff)
+    backoff_max: float = field(default=8.0, validator=_is_backoff)
 
     @classmethod
     def none(cls) -> RetryPolicy:
-        """The policy that never tries again."""
+        """Return the policy that never retries."""
         return cls(attempts=1)
 
     def delay(
-        self, error: MayarError, attempt: int, replayable: bool, random: Callable[[], float]
+        self, failure: MayarError, attempt: int, draw: Callable[[], float] = random.random
     ) -> float | None:
-        """How long to wait before trying again, in seconds; `None`: do not.
+        """Return how many seconds to wait before a retry that is safe; `None`: do not retry.
 
         Args:
-            error: what ended the attempt.
-            attempt: how many attempts have failed, this one included.
-            replayable: whether doing the request twice is the same as doing it once.
-            random: draws from 0 to 1.
+            failure: what ended the attempt.
+            attempt: how many attempts have failed, this one included; for a 429, how many 429s.
+            draw: returns a random number from 0 to 1.
         """
-        if not error.transient or self.attempts == 1:
+        limited = isinstance(failure, RateLimitError)
+        if not failure.transient or self.attempts == 1:
             return None
-        if error.in_doubt and not replayable:
+        if attempt >= self.attempts and not limited:
             return None
-        if attempt >= self.attempts and not isinstance(error, RateLimitError):
-            return None
-        if isinstance(error, APIError) and error.retry_after:
-            return error.retry_after
-        # Clamped: 2.0 ** 1024 overflows, and a patient job may meet as many 429s.
+        if isinstance(failure, APIError) and failure.retry_after:
+            return failure.retry_after
+        # The exponent is bounded: 2.0 ** 1024 overflows, and a patient job may meet as many 429s.
         bound = self.backoff_initial * 2.0 ** min(attempt - 1, 64)
-        wait = random() * min(bound, self.backoff_max)
-        # As 429s are not counted, without a floor they could make a hot loop.
-        return max(wait, 0.1) if isinstance(error, RateLimitError) else wait
+        wait = draw() * min(bound, self.backoff_max)
+        # 429s are not counted: without a least wait they could make a busy loop.
+        return max(wait, 0.1) if limited else wait

@@ -16,8 +16,8 @@ from mayar_reviews import (
     ServerError,
     ValidationError,
 )
-from mayar_reviews.wire import decode, get_merchant_stats
-from tests.support.pages import LIST, PAGE, REVIEW, answer
+from mayar_reviews.endpoints import GetMerchantStats
+from tests.support.pages import LIST, PAGE, REVIEW, answer, decode
 
 
 @pytest.mark.parametrize("cursor", ["abc\n", "a\tb", "\u00a0x", "\u200b", "🎉"])
@@ -103,7 +103,7 @@ def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:
 
 def test_null_stats_are_no_stats() -> None:
     """`null` in place of `{}`; but not nothing at all."""
-    endpoint = get_merchant_stats()
+    endpoint = GetMerchantStats()
     assert (
         decode(endpoint, answer({"statusCode": 200, "messages": "success", "data": None})) is None
     )

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from mayar_reviews import ResponseError
-from mayar_reviews.wire import decode
-from tests.support.pages import LIST, PAGE, REVIEW, answer, page_of
+from tests.support.pages import LIST, PAGE, REVIEW, answer, decode, page_of
 
 
 def test_only_what_is_required_is_required() -> None:

@@ -15,28 +15,40 @@ import mayar_reviews
 PACKAGE = Path(mayar_reviews.__file__).parent
 
 
+# What each module of the core may import from the package, in the order of the map.
 CORE = {
     "version": set[str](),
-    "models": set[str](),
-    "errors": {"models"},
-    "arguments": {"errors", "models"},
-    "converter": {"arguments", "errors", "models"},
-    "wire": {"arguments", "converter", "errors", "models"},
     "events": set[str](),
-    "retry": {"arguments", "errors"},
-    "rate_limit": {"arguments", "errors"},
-    "transport": {"errors", "version", "wire"},
-    "call": {"errors", "events", "rate_limit", "retry", "transport", "wire"},
-    "creation": {"arguments", "call", "errors", "models", "wire"},
-    "statuses": {"arguments", "call", "errors", "wire"},
-    "pagination": {"call", "errors", "models", "wire"},
+    "api_json": set[str](),
+    "models": {"api_json"},
+    "errors": {"models"},
+    "checks": {"errors", "models"},
+    "arguments": {"checks", "models"},
+    "credentials": {"errors"},
+    "converter": {"api_json", "errors", "models"},
+    "answers": {"api_json", "checks", "converter", "credentials", "errors", "models"},
+    "retry": {"checks", "errors"},
+    "endpoints": {"answers", "api_json", "arguments", "checks", "errors", "models", "retry"},
+    "rate_limit": {"checks", "errors"},
+    "transport": {"answers", "credentials", "endpoints", "errors", "version"},
+    "call": {
+        "answers", "endpoints", "errors", "events", "rate_limit", "retry", "transport",
+    },
+    "delivery": {"call", "endpoints", "errors", "retry"},
+    "creation": {"call", "delivery", "endpoints", "errors", "models", "retry"},
+    "status_updates": {"arguments", "call", "checks", "delivery", "endpoints", "errors"},
+    "pagination": {"call", "delivery", "endpoints", "errors", "models"},
     "client": {
-        "arguments", "call", "creation", "events", "models", "pagination", "rate_limit", "retry",
-        "statuses", "transport", "wire",
+        "arguments", "call", "checks", "creation", "credentials", "delivery", "endpoints",
+        "events", "models", "pagination", "rate_limit", "retry", "status_updates", "transport",
     },
     "__init__": {"arguments", "client", "errors", "events", "models", "rate_limit", "retry", "version"},
 }  # fmt: skip
-ONLY_IN = {"cattrs": {"converter"}, "aiohttp": {"transport", "client"}, "orjson": {"wire"}}
+ONLY_IN = {
+    "cattrs": {"converter"},
+    "aiohttp": {"transport", "client"},
+    "orjson": {"api_json"},
+}
 
 
 def _imports(path: Path) -> tuple[set[str], set[str]]:

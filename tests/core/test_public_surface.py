@@ -15,7 +15,7 @@ from mayar_reviews import ReviewsClient
 PACKAGE = Path(mayar_reviews.__file__).parent
 
 NAMES = {
-    "ReviewsClient", "PRODUCTION_URL", "SANDBOX_URL", "RetryPolicy", "RateLimit",
+    "ReviewsClient", "PRODUCTION_URL", "SANDBOX_URL", "RetryPolicy", "RateLimit", "RateLimiter",
     "Review", "ReviewPage", "ReviewStatus", "ReviewImage", "ReviewContent", "ReviewFile",
     "Customer", "PaymentLink", "ReviewStats", "RatingCount", "Attachment", "StatusUpdate",
     "RequestEvent", "MayarError", "InvalidArgumentError", "APIError", "ValidationError",

@@ -292,9 +292,9 @@ def test_a_budget_whose_loop_was_closed_under_it() -> None:
 
 
 def test_a_budget_is_not_copied() -> None:
-    """A copy would be another budget."""
+    """A copy would be second budget."""
     for take in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="another budget"):
+        with pytest.raises(TypeError, match="second budget"):
             take(RateLimit(1, per=1))
 
 

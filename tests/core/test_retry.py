@@ -1,47 +1,88 @@
-"""The retry decision: pure, bounded by the attempts, blind to nothing that was said."""
+"""The retry decision: the table, and how long to wait."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from mayar_reviews import (
     APIError,
     BadRequestError,
+    ConflictError,
     ConnectionFailedError,
     ConnectionLostError,
-    DeadlineExceededError,
     MayarError,
+    NotFoundError,
     RateLimitError,
     ResponseError,
     RetryPolicy,
     ServerError,
+    retry,
 )
+from mayar_reviews.retry import Effect, Next, decide
 
 POLICY = RetryPolicy(attempts=4, backoff_initial=0.5, backoff_max=8.0)
 
+# For each row of the table, in the words of its first column: failures of that kind.
+KINDS: dict[str, list[MayarError]] = {
+    "nothing was sent": [ConnectionFailedError()],
+    "429": [RateLimitError(), RateLimitError(retry_after=5.0)],
+    "no answer, unreadable, or 5xx": [ConnectionLostError(), ResponseError(""), ServerError()],
+    "an answer of a wrong shape": [ResponseError("", transient=False)],
+    "an undocumented refusal": [APIError(status_code=418)],
+    "409 after a creation in doubt": [ConflictError()],
+    "any other refusal": [BadRequestError(), NotFoundError(), ConflictError()],
+}
 
-def delay(error: MayarError, attempt: int = 1, *, replayable: bool = True) -> float | None:
-    return POLICY.delay(error, attempt, replayable, lambda: 1.0)
+
+def _table() -> list[tuple[str, Effect, str]]:
+    """The table in the docstring of `retry`, a cell at a time."""
+    assert retry.__doc__ is not None
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in re.findall(r"^\|.*\|$", retry.__doc__, re.MULTILINE)
+    ]
+    return [
+        (row[0], Effect[effect], cell)
+        for row in rows
+        for effect, cell in zip(header[1:], row[1:], strict=True)
+    ]
+
+
+def test_the_table_has_every_kind_of_failure_and_of_request() -> None:
+    """No row and no column is missing."""
+    assert {kind for kind, _, _ in _table()} == set(KINDS)
+    assert {effect for _, effect, _ in _table()} == set(Effect)
+
+
+@pytest.mark.parametrize(("kind", "effect", "then"), _table())
+def test_the_code_does_what_the_table_says(kind: str, effect: Effect, then: str) -> None:
+    """Each cell, for each failure of its row."""
+    for failure in KINDS[kind]:
+        if then != "-":
+            in_doubt = kind == "409 after a creation in doubt"
+            assert decide(failure, effect, in_doubt=in_doubt) is Next(then)
+
+
+def delay(failure: MayarError, attempt: int = 1) -> float | None:
+    return POLICY.delay(failure, attempt, lambda: 1.0)
 
 
 @pytest.mark.parametrize(
-    ("error", "once", "write"),
+    ("failure", "again"),
     [
-        (ConnectionFailedError(""), True, True),
-        (ConnectionLostError(""), True, False),
-        (ServerError(""), True, False),
-        (ResponseError(""), True, False),
-        (RateLimitError(""), True, True),
-        (APIError("", status_code=418), False, False),
-        (BadRequestError(""), False, False),
-        (DeadlineExceededError(""), False, False),
+        (ConnectionFailedError(), True),
+        (ServerError(), True),
+        (ConnectionFailedError(transient=False), False),
+        (APIError(status_code=418), False),
+        (BadRequestError(), False),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, MayarError) else str(value),
+    ids=repr,
 )
-def test_what_is_tried_again(error: MayarError, once: bool, write: bool) -> None:
-    """What can pass is tried again; what may have happened only where twice does no harm."""
-    assert (delay(error) is not None) is once
-    assert (delay(error, replayable=False) is not None) is write
+def test_only_a_transient_failure_is_waited_for(failure: MayarError, again: bool) -> None:
+    """A failure that would come again is not worth a wait."""
+    assert (delay(failure) is not None) is again
 
 
 def test_the_bound_doubles_up_to_the_largest() -> None:
@@ -68,4 +109,4 @@ def test_no_retries_is_none() -> None:
     """`RetryPolicy.none()` waits for nothing, not even for a 429."""
     assert RetryPolicy.none() == RetryPolicy(attempts=1)
     for error in (RateLimitError("", retry_after=1.0), ServerError(""), ConnectionFailedError("")):
-        assert RetryPolicy.none().delay(error, 1, True, lambda: 1.0) is None
+        assert RetryPolicy.none().delay(error, 1) is None

@@ -26,7 +26,7 @@ from mayar_reviews import (
     ReviewsClient,
     StatusUpdate,
 )
-from mayar_reviews.transport import Secret
+from mayar_reviews.credentials import Secret
 from tests.faults.clock import virtual_time
 from tests.faults.server import Behave, Break, FaultServer, Respond, make_review, redirect
 from tests.support.harness import (
@@ -217,7 +217,7 @@ def test_the_client_does_not_show_its_key() -> None:
 
     look(client)
     look(client.with_options(deadline=1.0))
-    look(client._caller)
+    look(client._settings)
 
 
 def test_the_client_is_neither_pickled_nor_copied() -> None:
@@ -362,8 +362,8 @@ async def test_log_records_name_the_route_and_nothing_personal() -> None:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "GET /products/{payment_link_id}/reviews -> 503 in 0.000 s (attempt 1)"
-    assert lines[1] == "GET /products/{payment_link_id}/reviews -> 200 in 0.000 s (attempt 2)"
+    assert lines[0] == "GET /products/{paymentLinkId}/reviews -> 503 in 0.000 s (attempt 1)"
+    assert lines[1] == "GET /products/{paymentLinkId}/reviews -> 200 in 0.000 s (attempt 2)"
     assert lines[-1] == "get_product_stats gave up after 4 attempts: ServerError"
     assert len(lines) == 7
     assert PRODUCT not in stream.getvalue()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
-from mayar_reviews.arguments import ProductReviews
-from mayar_reviews.wire import Answer, list_product_reviews
+from mayar_reviews.answers import Answer, understand
+from mayar_reviews.credentials import Secret
+from mayar_reviews.endpoints import Endpoint, ListProductReviews
 
-LIST = list_product_reviews(ProductReviews("product-1"))
+T = TypeVar("T")
+
+LIST = ListProductReviews("product-1")
 REVIEW = {
     "id": "review-1",
     "paymentLinkId": "product-1",
@@ -31,6 +34,10 @@ def answer(body: Any, status: int = 200, **headers: str | tuple[str, ...]) -> An
         },
         body if isinstance(body, bytes) else json.dumps(body).encode(),
     )
+
+
+def decode(endpoint: Endpoint[T], answer: Answer) -> T:
+    return understand(answer, endpoint.read, Secret("the-key"))
 
 
 def page_of(**fields: Any) -> Answer:

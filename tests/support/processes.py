@@ -22,8 +22,7 @@ from typing import Any, Self
 
 import pytest
 
-from mayar_reviews import RateLimit, ReviewsClient
-from mayar_reviews.rate_limit import Budget
+from mayar_reviews import RateLimit, RateLimiter, ReviewsClient
 from mayar_reviews.redis import RedisRateLimit
 from tests.faults.server import PREFIX, FaultServer, make_review
 
@@ -149,7 +148,7 @@ async def worker(
 ) -> None:
     """Say so when ready; when told, ask for `product` so often, ten requests at a time."""
     async with AsyncExitStack() as stack:
-        budget: Budget = RateLimit(requests, per)
+        budget: RateLimiter = RateLimit(requests, per)
         if redis is not None:
             budget = RedisRateLimit(redis, requests, per, scope=scope, lease=lease)
             await stack.enter_async_context(budget)

@@ -1,0 +1,230 @@
+"""What an answer means: a model, or the exception that ends the attempt. Without I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from attrs import field, frozen
+
+from . import errors
+from .api_json import load
+from .checks import MAX_CURSOR_LENGTH
+from .converter import malformed, structure, structure_all, wrong_type
+from .credentials import Secret
+from .errors import APIError, PaginationError, ResponseError, ValidationError
+from .models import Review, ReviewPage, ReviewStats
+
+T = TypeVar("T")
+Envelope = dict[str, Any]
+"""The body of every answer: `statusCode`, `messages`, `data`, and a list's cursor."""
+
+_ERRORS: dict[int, type[APIError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    429: errors.RateLimitError,
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@frozen
+class Answer:
+    """What came back: the body as received, the headers' names in lower case."""
+
+    status: int
+    headers: Mapping[str, tuple[str, ...]]
+    body: bytes = field(repr=False)
+
+
+def understand(answer: Answer, read: Callable[[Envelope], T], key: Secret) -> T:
+    """Return what `read` makes of a success.
+
+    Args:
+        answer: the answer.
+        read: makes a model of the envelope.
+        key: the API key, which no exception may repeat.
+
+    Raises:
+        APIError: a refusal, by the HTTP status or by the body's `statusCode` or `messages`.
+        ResponseError: the answer is not the API's.
+        PaginationError: a page whose cursor leads nowhere.
+    """
+    status = answer.status
+    if 300 <= status < 400:
+        raise ResponseError(f"the server redirects (status {status}); redirects are not followed")
+    body, fault = _parse(answer.body)
+    if 200 <= status < 300:
+        if fault is not None:
+            raise ResponseError(f"the body of an answer with status {status} is {fault}")
+        status = _status_code(body)
+    if status < 400 and status != 200:
+        raise ResponseError(f"the API never answers with status {status}")
+    if status != 200:
+        kind = _ERRORS.get(status, errors.ServerError if 500 <= status < 600 else APIError)
+        raise _refusal(kind, status, answer, body if fault is None else {"data": body}, key)
+    messages = _messages(body)
+    if not isinstance(messages, str):
+        raise wrong_type("$.messages", str, messages)
+    word = messages.casefold()
+    if word == "failed":
+        raise _refusal(ValidationError, 200, answer, body, key)
+    if word not in ("success", "sukses"):
+        raise malformed("$.messages", 'neither "success" nor "failed"')
+    return read(body)
+
+
+def _parse(body: bytes) -> tuple[Any, str | None]:
+    """Return the parsed body, and what is wrong with it."""
+    try:
+        parsed = load(body)
+    except ValueError:
+        return body.decode(errors="replace"), "not JSON"
+    return parsed, None if isinstance(parsed, dict) else "not a JSON object"
+
+
+def _status_code(body: Envelope) -> int:
+    status = body.get("statusCode")
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise wrong_type("$.statusCode", int, status)
+    return status
+
+
+def _messages(body: Envelope) -> object:
+    # Some endpoints of the same API write it in the singular.
+    messages = body.get("messages")
+    return body.get("message") if messages is None else messages
+
+
+def _refusal(
+    kind: type[APIError], status: int, answer: Answer, body: Envelope, key: Secret
+) -> APIError:
+    messages = _messages(body)
+    enveloped = isinstance(messages, str) or "data" in body
+    try:
+        data = key.hide(body.get("data") if enveloped else body)
+    except RecursionError:
+        data = None  # nested so deeply that nobody could use or pickle it
+    return kind(
+        key.hide(messages) if isinstance(messages, str) else "",
+        status_code=status,
+        data=data,
+        request_id=key.hide(_header(answer, "x-request-id")),
+        retry_after=_retry_after(answer),
+    )
+
+
+# --- headers ---------------------------------------------------------------------------------
+
+
+def _header(answer: Answer, name: str) -> str | None:
+    values = answer.headers.get(name)
+    return values[0] if values else None
+
+
+_DAYS = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTHS = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_TIME = r"\d\d:\d\d:\d\d"
+# The three forms of RFC 9110, section 5.6.7. `parsedate_to_datetime` accepts far more.
+_HTTP_DATE = re.compile(
+    rf"{_DAYS}, \d\d {_MONTHS} \d{{4}} {_TIME} GMT"
+    rf"|{_DAYS}[a-z]{{3,6}}, \d\d-{_MONTHS}-\d\d {_TIME} GMT"
+    rf"|{_DAYS} {_MONTHS} [ \d]\d {_TIME} \d{{4}}",
+    re.ASCII,
+)
+
+
+def _http_date(value: str | None) -> datetime | None:
+    if value is None or not _HTTP_DATE.fullmatch(value):
+        return None
+    try:
+        return parsedate_to_datetime(value).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Return the seconds that a legal `Retry-After` asks for; the longest of several."""
+    legal = []
+    for value in answer.headers.get("retry-after", ()):
+        if value.isascii() and value.isdigit():
+            legal.append(float(value))
+        elif date := _http_date(value):
+            # Compared with the server's own clock: ours may be minutes off.
+            now = _http_date(_header(answer, "date")) or datetime.now(UTC)
+            legal.append((date - now).total_seconds())
+    longest = max(legal, default=-1.0)
+    return longest if longest >= 0 else None
+
+
+# --- the data --------------------------------------------------------------------------------
+
+
+def read_review(body: Envelope) -> Review:
+    """Return the review that an answer holds."""
+    return structure(body.get("data"), Review, "$.data")
+
+
+def read_review_or_none(body: Envelope) -> Review | None:
+    """Return the review that an answer holds, or `None` where it holds null."""
+    return None if body.get("data", ...) is None else read_review(body)
+
+
+def read_stats(body: Envelope) -> ReviewStats | None:
+    """Return the figures, or `None` where there are no active reviews."""
+    data = body.get("data", ...)
+    return None if data is None or data == {} else structure(data, ReviewStats, "$.data")
+
+
+def read_customer_id(body: Envelope) -> str | None:
+    """Return a customer's id, or `None` for an unknown customer."""
+    data = body.get("data", ...)
+    if data is None:
+        return None
+    customer_id = data.get("id") if isinstance(data, dict) else None
+    if not isinstance(customer_id, str):
+        raise wrong_type("$.data.id", str, customer_id)
+    return customer_id
+
+
+def read_page(body: Envelope, starting_after: str | None) -> ReviewPage:
+    """Return a page of reviews.
+
+    Raises:
+        PaginationError: there is more, but the page does not say where. It carries
+            `starting_after`, the cursor of this page.
+    """
+    raw = body.get("data")
+    if not isinstance(raw, list):
+        raise wrong_type("$.data", list, raw)
+    has_more, cursor = _read_cursor(body, starting_after)
+    return ReviewPage(structure_all(raw, Review, "$.data"), has_more, cursor, tuple(raw))
+
+
+def _read_cursor(body: Envelope, starting_after: str | None) -> tuple[bool, str | None]:
+    if "hasMore" not in body:
+        raise PaginationError("the page has no hasMore", starting_after=starting_after)
+    has_more, cursor = body["hasMore"], body.get("nextStartingAfter")
+    if not isinstance(has_more, bool):
+        raise wrong_type("$.hasMore", bool, has_more)
+    if isinstance(cursor, int) and not isinstance(cursor, bool):
+        cursor = str(cursor)
+    if not has_more:
+        return False, cursor if isinstance(cursor, str) else None
+    if cursor is not None and not isinstance(cursor, str):
+        raise wrong_type("$.nextStartingAfter", str, cursor)
+    fault = None
+    if cursor is None or not cursor.strip():
+        fault = "has more reviews after it but no cursor"
+    elif len(cursor) > MAX_CURSOR_LENGTH:
+        fault = f"has a cursor of {len(cursor)} characters, more than {MAX_CURSOR_LENGTH}"
+    elif _SURROGATE.search(cursor):
+        fault = "has a cursor that cannot be sent: it holds half of a surrogate pair"
+    if fault is not None:
+        raise PaginationError(f"the page {fault}", starting_after=starting_after)
+    return True, cursor
