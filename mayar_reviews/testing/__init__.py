@@ -1,4 +1,4 @@
-"""What tests of a program that uses mayar_reviews lean on: a Mayar of their own.
+"""A fake Mayar, for the tests of programs that use mayar_reviews.
 
 `FakeMayar` imports nothing of the client. What the two agree on, they agree on because the
 documentation says so.

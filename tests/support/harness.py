@@ -11,12 +11,13 @@ import contextlib
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
 from mayar_reviews import MayarError, RequestEvent, ReviewsClient
-from tests.faults.server import FaultServer
+from tests.support.fault_server import FaultServer
 
 KEY = "kunci-API-yang-rahasia-9f3a7c"
 EMAIL = "ibu.pembeli@example.com"
@@ -24,6 +25,8 @@ MESSAGE = "Pesan yang hanya untuk penjual"
 SECRETS = (KEY, EMAIL, MESSAGE)
 
 PRODUCT = "product-1"
+
+_TESTS = Path(__file__).parents[1]
 
 
 @define
@@ -114,7 +117,12 @@ def assert_tells_no_secret(error: BaseException) -> None:
         linked += [seen.__cause__, seen.__context__]
         attributes = {name: value for name, value in vars(seen).items() if name != "existing"}
         assert_no_secret(f"{seen} {seen!r} {attributes} {getattr(seen, '__notes__', '')}")
-        report = traceback.TracebackException.from_exception(seen, capture_locals=True)
-        for frame in report.stack:
-            if "/tests/" not in frame.filename:
-                assert_no_secret(f"{frame.filename} {frame.name} {frame.locals}")
+        assert_frames_tell_no_secret(seen)
+
+
+def assert_frames_tell_no_secret(error: BaseException) -> None:
+    """Look through the local variables of each frame, but for those of the tests themselves."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    for frame in report.stack:
+        if not Path(frame.filename).is_relative_to(_TESTS):
+            assert_no_secret(f"{frame.filename} {frame.name} {frame.locals}")

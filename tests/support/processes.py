@@ -24,7 +24,7 @@ import pytest
 
 from mayar_reviews import RateLimit, RateLimiter, ReviewsClient
 from mayar_reviews.redis import RedisRateLimit
-from tests.faults.server import PREFIX, FaultServer, make_review
+from tests.support.fault_server import PREFIX, FaultServer, make_review
 
 ROOT = Path(__file__).parents[2]
 
