@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from pages import PRODUCT
 from peer_models import page_model
 
 from mayar_reviews.answers import Answer, understand
@@ -35,7 +36,7 @@ def with_json() -> Decoder:
 
 def with_mayar_reviews() -> Decoder:
     """Checks, strict types, frozen reviews, aware times: all that happens to an answer."""
-    read, key = ListProductReviews("product").read, Secret("key")
+    read, key = ListProductReviews(PRODUCT).read, Secret("key")
     return lambda body: understand(Answer(200, {}, body), read, key)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import orjson
 
 REVIEWS_A_PAGE = 50
+PRODUCT = "e2b3f5d5-0c62-47ba-8a01-6c1c209e0f77"
 
 _WORDS = ["materinya", "jelas", "mudah", "dipahami", "terima", "kasih", "bagus", "videonya"]
 _NAMES = ["Budi", "Siti", "Ayu", "Agus", "Dewi", "Rizky", "Putri", "Santoso", "Lestari"]
 _PAYMENT_LINK = {
-    "id": "e2b3f5d5-0c62-47ba-8a01-6c1c209e0f77",
+    "id": PRODUCT,
     "name": "Kelas Pemrograman Web Dasar",
     "type": "course",
     "link": "kelas-pemrograman-web-dasar",

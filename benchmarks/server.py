@@ -1,6 +1,6 @@
 """The server of all benchmarks, in a process of its own, with pages rendered beforehand.
 
-`/hl/v2/products/000200/reviews` is a product with 200 pages. Each answer is worded for every
+`/hl/v2/products/000…200/reviews` is a product with 200 pages. Each answer is worded for every
 client: it has the fields, and understands the cursors, of Mayar, of Stripe and of the SDKs that
 Stainless makes. The server prints its origin, serves until its standard input ends, and then
 prints how many requests it refused with 429.
@@ -18,7 +18,7 @@ import sys
 from collections import deque
 
 import orjson
-from pages import render
+from pages import PRODUCT, render
 
 _TARGET = re.compile(rb"GET (/hl/v2/products/(\d+)/reviews)\?(\S*) ")
 _CURSOR = re.compile(rb"(?:startingAfter|starting_after|after)=([^& ]+)")
@@ -44,6 +44,7 @@ class Server:
             orjson.loads(page)[-1]["id"].encode(): number + 1
             for number, page in enumerate(self._pages)
         }
+        self._of_product: dict[tuple[bytes, int], bytes] = {}
         self._latency = latency
         self._requests, self._per = requests, per
         self._admitted: deque[float] = deque()
@@ -78,12 +79,20 @@ class Server:
         path, pages, query = match.groups()
         cursor = _CURSOR.search(query)
         number = self._number(cursor[1]) if cursor else 0
+        page = self._page(pages, number % len(self._pages))
         more = b"true" if number + 1 < int(pages) else b"false"
         return _http(
             b'{"statusCode":200,"messages":"success","object":"list","data":%b,"hasMore":%b,'
             b'"has_more":%b,"nextStartingAfter":"%d","url":"%b"}'
-            % (self._pages[number % len(self._pages)], more, more, number + 1, path)
+            % (page, more, more, number + 1, path)
         )
+
+    def _page(self, product: bytes, number: int) -> bytes:
+        # The reviews name the product that is asked for, as the real server's do.
+        key = product, number
+        if key not in self._of_product:
+            self._of_product[key] = self._pages[number].replace(PRODUCT.encode(), product)
+        return self._of_product[key]
 
     def _number(self, cursor: bytes) -> int:
         return self._numbers[cursor] if cursor in self._numbers else int(cursor)

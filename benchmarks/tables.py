@@ -127,7 +127,7 @@ def rate_limited(effort: Effort) -> Table:
     options = ("--requests", requests, "--per", per, "--latency", per / 3000, per / 250)
 
     def run(name: str) -> tuple[float, int]:
-        with serving("--distinct", 2, *options) as server:
+        with serving("--distinct", pages, *options) as server:
             seconds = work("rate_limited", jobs[name], server.origin, pages, requests, per)
         return seconds / least, server.refused
 

@@ -39,7 +39,7 @@ def walk(client: str, origin: str, pages: str, patience: str) -> float:
     """Seconds to walk a product of so many pages: the quickest of several walks."""
 
     def run(pages: int) -> None:
-        product = f"{pages:06}"
+        product = f"{pages:036}"
         count = asyncio.run(getattr(clients, client)(origin, product))
         assert count == pages * REVIEWS_A_PAGE, f"{client} saw {count} reviews on {pages} pages"
 
@@ -60,7 +60,7 @@ def memory(job: str, origin: str, few: str, many: str) -> float:
 
     def run(pages: int) -> None:
         if job in ("raw", "mayar_reviews"):
-            asyncio.run(getattr(clients, job)(origin, f"{pages:06}"))
+            asyncio.run(getattr(clients, job)(origin, f"{pages:036}"))
         else:
             _export(job, origin, pages)
 
@@ -72,7 +72,7 @@ def memory(job: str, origin: str, few: str, many: str) -> float:
 
 def rate_limited(client: str, origin: str, pages: str, requests: str, per: str) -> float:
     """Seconds for a job that the server's rate limit holds back."""
-    job = getattr(clients, client)(origin, f"{int(pages):06}", int(requests), float(per))
+    job = getattr(clients, client)(origin, f"{int(pages):036}", int(requests), float(per))
     start = time.perf_counter()
     count = asyncio.run(job)
     assert count == int(pages) * REVIEWS_A_PAGE, f"{client} saw {count} reviews on {pages} pages"
@@ -97,7 +97,7 @@ def _export(format: Any, origin: str, pages: int) -> None:
         async with ReviewsClient("benchmark", base_url=origin, rate_limit=None) as client:
             with tempfile.TemporaryDirectory() as directory:
                 output = Path(directory, "reviews")
-                report = await export_reviews(client, f"{pages:06}", output, format=format)
+                report = await export_reviews(client, f"{pages:036}", output, format=format)
                 return report.written
 
     written = asyncio.run(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ _ERRORS: dict[int, type[APIError]] = {
     409: errors.ConflictError,
     429: errors.RateLimitError,
 }
+_MAX_REFUSAL = 64 * 1024
+"""Bytes of a refusal that are kept."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,6 +43,10 @@ class Answer:
     status: int
     headers: Mapping[str, tuple[str, ...]]
     body: bytes = field(repr=False)
+    received_at: float = field(default=0.0, eq=False)
+    """The loop time at which its headers had come."""
+    connection: asyncio.BaseTransport | None = field(default=None, repr=False, eq=False)
+    """What it came over, where that is known."""
 
 
 def understand(answer: Answer, read: Callable[[Envelope], T], key: Secret) -> T:
@@ -104,6 +111,9 @@ def _messages(body: Envelope) -> object:
 def _refusal(
     kind: type[APIError], status: int, answer: Answer, body: Envelope, key: Secret
 ) -> APIError:
+    if len(answer.body) > _MAX_REFUSAL:
+        # Copying a tree of megabytes would cost a second and hundreds of megabytes.
+        body = {"data": answer.body[:_MAX_REFUSAL].decode(errors="replace")}
     messages = _messages(body)
     enveloped = isinstance(messages, str) or "data" in body
     try:
@@ -148,6 +158,11 @@ def _http_date(value: str | None) -> datetime | None:
         return None
 
 
+def server_time(answer: Answer) -> datetime | None:
+    """Return the time at which the server answered, by its own clock, to the second."""
+    return _http_date(_header(answer, "date"))
+
+
 def _retry_after(answer: Answer) -> float | None:
     """Return the seconds that a legal `Retry-After` asks for; the longest of several."""
     legal = []
@@ -156,7 +171,7 @@ def _retry_after(answer: Answer) -> float | None:
             legal.append(float(value))
         elif date := _http_date(value):
             # Compared with the server's own clock: ours may be minutes off.
-            now = _http_date(_header(answer, "date")) or datetime.now(UTC)
+            now = server_time(answer) or datetime.now(UTC)
             legal.append((date - now).total_seconds())
     longest = max(legal, default=-1.0)
     return longest if longest >= 0 else None
@@ -181,15 +196,34 @@ def read_stats(body: Envelope) -> ReviewStats | None:
     return None if data is None or data == {} else structure(data, ReviewStats, "$.data")
 
 
-def read_customer_id(body: Envelope) -> str | None:
-    """Return a customer's id, or `None` for an unknown customer."""
+@frozen
+class CustomerRecord:
+    """What of a customer's record is needed."""
+
+    id: str
+    email: str = field(repr=False)
+
+
+def read_customer(body: Envelope) -> CustomerRecord | None:
+    """Return the customer that an answer holds, or `None` where it holds null."""
     data = body.get("data", ...)
-    if data is None:
-        return None
-    customer_id = data.get("id") if isinstance(data, dict) else None
-    if not isinstance(customer_id, str):
-        raise wrong_type("$.data.id", str, customer_id)
-    return customer_id
+    return None if data is None else structure(data, CustomerRecord, "$.data")
+
+
+def check_ours(name: str, found: object, asked: object) -> None:
+    """Refuse an answer that belongs to another request, as after a mix-up on a connection.
+
+    Raises:
+        ResponseError: what was found is not what was asked for.
+    """
+    if found != asked:
+        raise foreign(f".{name}")
+
+
+def foreign(path: str) -> ResponseError:
+    """Return the error for an answer whose `data`, at that path, belongs to another request."""
+    path = f"$.data{path}"
+    return ResponseError(f"{path}: the answer belongs to another request", path=path)
 
 
 def read_page(body: Envelope, starting_after: str | None) -> ReviewPage:

@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
-import traceback
 from asyncio import CancelledError, get_running_loop, sleep
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from .answers import Answer, understand
+from .answers import Answer, server_time, understand
 from .endpoints import Endpoint
-from .errors import APIError, DeadlineExceededError, MayarError
+from .errors import APIError, DeadlineExceededError, MayarError, ResponseError
 from .events import RequestEvent
-from .rate_limit import RateLimiter
+from .rate_limit import LONG_PAUSE, RateLimiter
 from .retry import RetryPolicy
 from .transport import Transport
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = logging.getLogger("mayar_reviews")
 _log.addHandler(logging.NullHandler())  # stay silent until the application configures logging
 # A call without a deadline waits long, but not for a server that says "tomorrow".
 LONGEST_WAIT = 3600.0
-# A timer fires a little before or after its time. This many seconds before the deadline is late.
+# A timer fires a little before or after its time: so many seconds early count as late.
 _DEADLINE_MARGIN = 0.001
-
-
-def without_locals(
-    method: Callable[P, Coroutine[Any, Any, T]],
-) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Empty the frames of a coroutine function's exceptions.
-
-    An error report that shows local variables must not show a customer's email or message, nor
-    the API key in aiohttp's frames.
-    """
-
-    @functools.wraps(method)
-    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            coroutine = method(*args, **kwargs)
-        finally:
-            del args, kwargs
-        try:
-            return await coroutine
-        except BaseException as error:
-            traceback.clear_frames(error.__traceback__)
-            raise
-
-    return run
 
 
 @frozen
@@ -79,6 +53,10 @@ class Call:
     _name: str
     attempts: int = field(default=0, init=False)
     """Exchanges started, over all parts."""
+    sent_at: float = field(default=0.0, init=False)
+    """The loop time at which the last exchange began."""
+    _server_clock: tuple[datetime, float] | None = field(default=None, init=False)
+    """What the server's clock said last, and the loop time at which it was heard."""
     _attempts_before: int = field(default=0, init=False)
     """`attempts` when this part began."""
     _until: float = field(default=math.inf, init=False)
@@ -128,10 +106,16 @@ class Call:
                     raise DeadlineExceededError("the deadline passed before anything was sent")
                 settings.transport.check_open()
                 self.attempts += 1
+                self.sent_at = started
                 answer = await settings.transport.send(endpoint, limit)
-            outcome = understand(answer, endpoint.read, settings.transport.key)
+                if (now := server_time(answer)) is not None:
+                    self._server_clock = now, answer.received_at
+                # Inside, so that the budget hears of a 429.
+                outcome = understand(answer, endpoint.read, settings.transport.key)
         except MayarError as error:
             outcome = error.with_traceback(None)
+            if answer is not None and isinstance(outcome, ResponseError):
+                settings.transport.drop_connection(answer)
         except CancelledError:
             if self.attempts > before:
                 self._tell("attempt", endpoint, loop.time() - started, "CancelledError")
@@ -142,6 +126,13 @@ class Call:
             seconds = loop.time() - started
             self._tell("attempt", endpoint, seconds, reason, status_code=status)
         return outcome
+
+    def server_time(self, loop_time: float) -> datetime | None:
+        """Return what the server's clock said at a loop time; `None`: it never said."""
+        if self._server_clock is None:
+            return None
+        said, heard_at = self._server_clock
+        return said - timedelta(seconds=heard_at - loop_time)
 
     async def sleep(
         self, endpoint: Endpoint[object], seconds: float, reason: Literal["retry", "look_up"]
@@ -159,6 +150,12 @@ class Call:
             return LONGEST_WAIT
         return self._until - get_running_loop().time()
 
+    async def pause(self, endpoint: Endpoint[object], seconds: float) -> None:
+        """Let the whole client wait: the server has answered 429."""
+        if seconds > LONG_PAUSE:
+            self._tell("wait", endpoint, seconds, "pause")
+        await self.settings.rate_limit.pause(seconds)
+
     @property
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
@@ -173,7 +170,7 @@ class Call:
         *,
         status_code: int | None = None,
     ) -> None:
-        # A wait is told before the attempt that it comes before.
+        # A wait event carries the number of the next attempt.
         attempt = self.attempts - self._attempts_before + (kind == "wait")
         event = RequestEvent(
             kind=kind,
@@ -194,6 +191,8 @@ class Call:
                 seconds,
                 attempt,
             )
+        elif seconds >= 1:
+            _log.info("%s waits for %.1f s: %s", event.endpoint, seconds, reason)
         for on_event in self.settings.observers:
             try:
                 on_event(event)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import InvalidArgumentError
-from .models import ReviewStatus
+from .models import ReviewStatus, StatusName
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -100,21 +101,35 @@ def check_seconds(name: str, value: object, *, or_zero: bool = False) -> None:
         raise _fault(name, "is out of range", limit)
 
 
+def check_email(name: str, value: object) -> None:
+    """Refuse what is not an email of 5-100 characters. Whether it exists, only the API can tell."""
+    low, high = EMAIL_LENGTH
+    limit = f"{low}-{high} characters with one '@' and no spaces, such as name@example.com"
+    email = _check_length(name, value, low, high, limit)
+    if _SPACE_OR_CONTROL.search(email):
+        raise _fault(name, "has a space or a control character", limit)
+    local, at, domain = email.partition("@")
+    if not (local and at and domain) or "@" in domain:
+        raise _fault(name, "is not an email address", limit)
+
+
+def check_time(name: str, value: object) -> None:
+    """Refuse what is not an aware `datetime`."""
+    limit = "a datetime with a time zone"
+    if not isinstance(value, datetime):
+        raise _wrong_type(name, value, limit)
+    if value.utcoffset() is None:
+        raise _fault(name, "has no time zone", limit)
+
+
 def is_id(_: object, attribute: _Attribute, value: object) -> None:
     """Accept an id."""
     check_id(attribute.name, value)
 
 
 def is_email(_: object, attribute: _Attribute, value: object) -> None:
-    """Accept an email of 5-100 characters. Whether it exists, only the API can tell."""
-    low, high = EMAIL_LENGTH
-    limit = f"{low}-{high} characters with one '@' and no spaces, such as name@example.com"
-    email = _check_length(attribute.name, value, low, high, limit)
-    if _SPACE_OR_CONTROL.search(email):
-        raise _fault(attribute.name, "has a space or a control character", limit)
-    name, at, domain = email.partition("@")
-    if not (name and at and domain) or "@" in domain:
-        raise _fault(attribute.name, "is not an email address", limit)
+    """Accept an email."""
+    check_email(attribute.name, value)
 
 
 def is_rating(_: object, attribute: _Attribute, value: object) -> None:
@@ -164,6 +179,13 @@ def is_status(_: object, attribute: _Attribute, value: object) -> None:
         raise _fault(attribute.name, "is not a documented status", limit)
 
 
-def to_status(value: Any) -> Any:
+def to_status(value: ReviewStatus | StatusName) -> ReviewStatus:
     """Convert a documented status given as a string; `is_status` refuses all else."""
-    return ReviewStatus.__members__.get(value, value) if isinstance(value, str) else value
+    if isinstance(value, str) and value in ReviewStatus.__members__:
+        return ReviewStatus[value]
+    return value  # type: ignore[return-value]  # refused by `is_status`
+
+
+def to_optional_status(value: ReviewStatus | StatusName | None) -> ReviewStatus | None:
+    """Do the same, but for `None`."""
+    return None if value is None else to_status(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NoReturn, Self, TypeVar
 
 from aiohttp import ClientSession
@@ -11,8 +13,17 @@ from attrs import NOTHING, NothingType, evolve
 
 from . import creation, pagination, status_updates
 from .arguments import Attachment, StatusUpdate
-from .call import Call, Settings, without_locals
-from .checks import DEFAULT_PAGE_SIZE, check_id, check_integer, check_seconds, check_type
+from .call import Call, Settings
+from .checks import (
+    DEFAULT_PAGE_SIZE,
+    MAX_PAGE_SIZE,
+    check_email,
+    check_id,
+    check_integer,
+    check_seconds,
+    check_time,
+    check_type,
+)
 from .credentials import Secret, check_api_key, check_origin
 from .delivery import deliver
 from .endpoints import (
@@ -25,11 +36,14 @@ from .endpoints import (
     ListReviews,
     UpdateReview,
 )
+from .errors import InvalidArgumentError
 from .events import RequestEvent
-from .models import Review, ReviewPage, ReviewStats, ReviewStatus
+from .models import Review, ReviewPage, ReviewStats, ReviewStatus, StatusName
 from .rate_limit import RateLimit, RateLimiter, unpaced
 from .retry import RetryPolicy
+from .tracebacks import without_locals
 from .transport import Transport
+from .walk import server_cursor
 
 PRODUCTION_URL = "https://api.mayar.id"
 """The origin of the real API."""
@@ -52,6 +66,8 @@ class ReviewsClient:
         base_url: the API's origin; by default the environment variable `MAYAR_API_URL`, else
             `PRODUCTION_URL`. It must be https, or http on loopback, because the key is sent
             there.
+        allow_http: allow plain http to another machine, such as a `FakeMayar` in a container
+            beside this one. Never with a real key: whoever is on the way can read it.
         session: an `aiohttp.ClientSession` to use as it is, with its proxies and middlewares.
             The client never closes it. By default the client opens its own.
         timeout: seconds for one attempt, more than 0. Connecting may take 10 of them at most.
@@ -66,6 +82,7 @@ class ReviewsClient:
 
     Raises:
         InvalidArgumentError: an argument is outside its limits, or there is no key.
+        RuntimeError: by its methods, once it is closed, or in another event loop.
 
     https://docs.mayar.id/api-reference-v2
     """
@@ -75,6 +92,7 @@ class ReviewsClient:
         api_key: str | None = None,
         *,
         base_url: str | None = None,
+        allow_http: bool = False,
         session: ClientSession | None = None,
         timeout: float = 30.0,
         deadline: float | None = 120.0,
@@ -90,7 +108,7 @@ class ReviewsClient:
         if rate_limit is NOTHING:
             rate_limit = RateLimit(20, per=60.0)
         self._settings = Settings(
-            Transport(key, check_origin(base_url), session),
+            Transport(key, check_origin(base_url, allow_http=allow_http is True), session),
             unpaced() if rate_limit is None else rate_limit,
             retry,
             timeout,
@@ -186,8 +204,8 @@ class ReviewsClient:
     ) -> Review:
         """Leave a review on behalf of a customer who has bought the product, exactly once.
 
-        When the answer is lost, unreadable or a 5xx, the customer's review is looked for before
-        anything is sent again. That rests on Mayar's rule of one review per customer and
+        After a lost or unreadable answer or a 5xx, the client looks for the customer's review
+        before it sends anything again. This rests on Mayar's rule of one review per customer and
         product.
 
         Args:
@@ -200,7 +218,7 @@ class ReviewsClient:
                 when the outcome must be found out.
 
         Returns:
-            The review; its media are not told.
+            The review. The API does not tell its media.
 
         Raises:
             InvalidArgumentError: an argument is outside its limits.
@@ -232,15 +250,15 @@ class ReviewsClient:
         content_review: Sequence[Attachment] = (),
         delete_content_review: Sequence[Attachment] = (),
     ) -> Review:
-        """Change a review; what is `None` stays as it is (the API cannot clear a message).
+        """Change a review. What is `None` stays as it is; the API cannot clear a message.
 
-        Without media it is tried again safely, as it sets values. With media it is not: they
-        could be added twice.
+        An update without media is retried, because repeating it changes nothing. One with media
+        is not: they could be added twice.
 
         Args:
             review_id: the review, 3-100 characters.
-            payment_link_id: its product, 3-100 characters; locates the review, as do the next
-                two, and does not change it.
+            payment_link_id: its product, 3-100 characters. Like the next two, it is only used to
+                find the review.
             customer_email: its customer's email, 5-100 characters.
             customer_id: its customer's id, 3-100 characters.
             rating: 1 to 5.
@@ -249,7 +267,7 @@ class ReviewsClient:
             delete_content_review: media to remove, at most 10.
 
         Returns:
-            The review as it is now; its media are not told.
+            The review as it is now. The API does not tell its media.
 
         Raises:
             InvalidArgumentError: an argument is outside its limits, or nothing is to be updated.
@@ -272,23 +290,46 @@ class ReviewsClient:
         )
         return await self._call(changes)
 
-    async def get_customer_review(self, payment_link_id: str, *, customer_id: str) -> Review | None:
-        """The review that a customer left for a product.
+    @without_locals
+    async def get_customer_review(
+        self,
+        payment_link_id: str,
+        *,
+        customer_id: str | None = None,
+        customer_email: str | None = None,
+    ) -> Review | None:
+        """Return the review that a customer left for a product.
+
+        Give exactly one of `customer_id` and `customer_email`. An email costs one more request:
+        the customer is looked up first.
 
         Args:
             payment_link_id: the product, 3-100 characters.
             customer_id: the customer, 3-100 characters.
+            customer_email: the customer's email, 5-100 characters.
 
         Returns:
-            The review, or `None` when that customer has not reviewed that product.
+            The review; `None` if the customer has not reviewed the product, or if nobody has
+            that email.
 
         Raises:
-            InvalidArgumentError: an argument is outside its limits.
+            InvalidArgumentError: an argument is outside its limits, or both or none are given.
             MayarError: the API refused, or could not be reached or understood.
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviewcustomer
         """
-        return await self._call(GetCustomerReview(payment_link_id, customer_id))
+        if (customer_id is None) == (customer_email is None):
+            raise InvalidArgumentError(
+                "give exactly one of customer_id and customer_email", field=None
+            )
+        check_id("payment_link_id", payment_link_id)
+        with Call(self._settings, GetCustomerReview.name) as call:
+            if customer_email is not None:
+                check_email("customer_email", customer_email)
+                customer_id = await creation.find_customer(call, customer_email)
+            if customer_id is None:
+                return None
+            return await deliver(call, GetCustomerReview(payment_link_id, customer_id))
 
     async def list_product_reviews(
         self,
@@ -299,16 +340,16 @@ class ReviewsClient:
         rating: int | None = None,
         prioritize_message: bool | None = None,
     ) -> ReviewPage:
-        """One page of a product's active reviews.
+        """Return one page of a product's active reviews, as the API sent it.
 
         Args:
             payment_link_id: the product, 3-100 characters.
-            limit: the most reviews on the page, at least 1; by default the API's own 10. The
-                API is known to give at most 50.
+            limit: how many reviews to ask for, at least 1; by default the API gives 10. It is
+                known to give at most 50.
             starting_after: the `next_starting_after` of the page before; `None`: the first.
             rating: only reviews with this rating, 1 to 5.
-            prioritize_message: reviews with a message first. The cursor seems to be a time
-                stamp, so that a long walk in this order can miss reviews.
+            prioritize_message: reviews with a message first. Where the cursor is a time, pages
+                in this order can miss reviews.
 
         Returns:
             The page.
@@ -320,9 +361,10 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviews
         """
-        return await self._call(
-            ListProductReviews(payment_link_id, limit, starting_after, rating, prioritize_message)
+        endpoint = ListProductReviews(
+            payment_link_id, limit, server_cursor(starting_after), rating, prioritize_message
         )
+        return endpoint.select(await self._call(endpoint))
 
     def iter_product_reviews(
         self,
@@ -333,26 +375,29 @@ class ReviewsClient:
         rating: int | None = None,
         prioritize_message: bool | None = None,
     ) -> AsyncGenerator[Review, None]:
-        """Every active review of a product, page after page.
+        """Yield every active review of a product.
 
-        A review that stood on the page before is skipped. Use it in `async for`; where you
-        leave the loop early, close it with `contextlib.aclosing`.
+        Each review comes once, and a second time only if it is edited meanwhile, in its newer
+        form. If you leave the loop early, close the generator with `contextlib.aclosing`. Do not
+        put a time limit around one step, such as `asyncio.wait_for(anext(reviews), 5)`: when it
+        passes, the generator ends. Give the client a `deadline`, which holds for each page.
 
         Args:
             payment_link_id: the product, 3-100 characters.
-            page_size: the most reviews to a request, at least 1. The API is known to give at
-                most 50.
-            starting_after: a page's `next_starting_after`, or the `.starting_after` of an
-                exception, to go on from; `None`: from the first.
+            page_size: how many reviews to ask for in a request, at least 1. The API is known to
+                give at most 50.
+            starting_after: where to resume: the `next_starting_after` of a page that this kind
+                of method has yielded, or the `.starting_after` of an error; `None`: the first.
             rating: only reviews with this rating, 1 to 5.
-            prioritize_message: reviews with a message first. The cursor seems to be a time
-                stamp, so that a long walk in this order can miss reviews.
+            prioritize_message: reviews with a message first. Where the cursor is a time, pages
+                in this order can miss reviews.
 
         Returns:
             An async generator of reviews.
 
         Raises:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
+            IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
@@ -378,24 +423,27 @@ class ReviewsClient:
         rating: int | None = None,
         prioritize_message: bool | None = None,
     ) -> AsyncGenerator[ReviewPage, None]:
-        """Every page of a product's active reviews, as sent.
+        """Yield the pages of a product's active reviews, without the reviews that come again.
 
-        `page.next_starting_after` is where to resume after that page.
+        `page.next_starting_after` is where to resume after that page. As for
+        `iter_product_reviews`, a time limit around one step would end the generator.
 
         Args:
             payment_link_id: the product, 3-100 characters.
-            page_size: the most reviews to a request, at least 1. The API is known to give at
-                most 50.
-            starting_after: where to go on from; `None`: from the first page.
+            page_size: how many reviews to ask for in a request, at least 1. The API is known to
+                give at most 50.
+            starting_after: where to resume: the `next_starting_after` of a page that this kind
+                of method has yielded, or the `.starting_after` of an error; `None`: the first.
             rating: only reviews with this rating, 1 to 5.
-            prioritize_message: reviews with a message first. The cursor seems to be a time
-                stamp, so that a long walk in this order can miss reviews.
+            prioritize_message: reviews with a message first. Where the cursor is a time, pages
+                in this order can miss reviews.
 
         Returns:
             An async generator of pages.
 
         Raises:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
+            IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
@@ -404,24 +452,25 @@ class ReviewsClient:
         """
         check_integer("page_size", page_size, 1)
         first = ListProductReviews(
-            payment_link_id, page_size, starting_after, rating, prioritize_message
+            payment_link_id, page_size, server_cursor(starting_after), rating, prioritize_message
         )
-        return pagination.pages(Call(self._settings, first.name), first)
+        call = Call(self._settings, first.name)
+        return pagination.pages(call, first, page_size, starting_after)
 
     async def list_reviews(
         self,
         *,
         limit: int | None = None,
         starting_after: str | None = None,
-        status: ReviewStatus | str | None = None,
+        status: ReviewStatus | StatusName | None = None,
         payment_link_id: str | None = None,
         rating: int | None = None,
     ) -> ReviewPage:
-        """One page of the reviews of the whole store, of every status.
+        """Return one page of the reviews of the whole store, of every status, as the API sent it.
 
         Args:
-            limit: the most reviews on the page, at least 1; by default the API's own 10. The
-                API is known to give at most 50.
+            limit: how many reviews to ask for, at least 1; by default the API gives 10. It is
+                known to give at most 50.
             starting_after: the `next_starting_after` of the page before; `None`: the first.
             status: only reviews with this status.
             payment_link_id: only reviews of this product, 3-100 characters.
@@ -437,27 +486,32 @@ class ReviewsClient:
 
         https://docs.mayar.id/api-reference-v2/reviews/getallreviews
         """
-        return await self._call(ListReviews(limit, starting_after, status, payment_link_id, rating))
+        endpoint = ListReviews(
+            limit, server_cursor(starting_after), status, payment_link_id, rating
+        )
+        return endpoint.select(await self._call(endpoint))
 
     def iter_reviews(
         self,
         *,
         page_size: int = DEFAULT_PAGE_SIZE,
         starting_after: str | None = None,
-        status: ReviewStatus | str | None = None,
+        status: ReviewStatus | StatusName | None = None,
         payment_link_id: str | None = None,
         rating: int | None = None,
     ) -> AsyncGenerator[Review, None]:
-        """Every review of the whole store, page after page.
+        """Yield every review of the whole store.
 
-        A review that stood on the page before is skipped. Use it in `async for`; where you
-        leave the loop early, close it with `contextlib.aclosing`.
+        Each review comes once, and a second time only if it is edited meanwhile, in its newer
+        form. If you leave the loop early, close the generator with `contextlib.aclosing`. Do not
+        put a time limit around one step, such as `asyncio.wait_for(anext(reviews), 5)`: when it
+        passes, the generator ends. Give the client a `deadline`, which holds for each page.
 
         Args:
-            page_size: the most reviews to a request, at least 1. The API is known to give at
-                most 50.
-            starting_after: a page's `next_starting_after`, or the `.starting_after` of an
-                exception, to go on from; `None`: from the first.
+            page_size: how many reviews to ask for in a request, at least 1. The API is known to
+                give at most 50.
+            starting_after: where to resume: the `next_starting_after` of a page that this kind
+                of method has yielded, or the `.starting_after` of an error; `None`: the first.
             status: only reviews with this status.
             payment_link_id: only reviews of this product, 3-100 characters.
             rating: only reviews with this rating, 1 to 5.
@@ -467,6 +521,7 @@ class ReviewsClient:
 
         Raises:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
+            IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
@@ -488,18 +543,20 @@ class ReviewsClient:
         *,
         page_size: int = DEFAULT_PAGE_SIZE,
         starting_after: str | None = None,
-        status: ReviewStatus | str | None = None,
+        status: ReviewStatus | StatusName | None = None,
         payment_link_id: str | None = None,
         rating: int | None = None,
     ) -> AsyncGenerator[ReviewPage, None]:
-        """Every page of the reviews of the whole store, as sent.
+        """Yield the pages of the reviews of the whole store, without those that come again.
 
-        `page.next_starting_after` is where to resume after that page.
+        `page.next_starting_after` is where to resume after that page. As for `iter_reviews`, a
+        time limit around one step would end the generator.
 
         Args:
-            page_size: the most reviews to a request, at least 1. The API is known to give at
-                most 50.
-            starting_after: where to go on from; `None`: from the first page.
+            page_size: how many reviews to ask for in a request, at least 1. The API is known to
+                give at most 50.
+            starting_after: where to resume: the `next_starting_after` of a page that this kind
+                of method has yielded, or the `.starting_after` of an error; `None`: the first.
             status: only reviews with this status.
             payment_link_id: only reviews of this product, 3-100 characters.
             rating: only reviews with this rating, 1 to 5.
@@ -509,6 +566,7 @@ class ReviewsClient:
 
         Raises:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
+            IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
@@ -516,11 +574,55 @@ class ReviewsClient:
         https://docs.mayar.id/api-reference-v2/reviews/getallreviews
         """
         check_integer("page_size", page_size, 1)
-        first = ListReviews(page_size, starting_after, status, payment_link_id, rating)
-        return pagination.pages(Call(self._settings, first.name), first)
+        first = ListReviews(
+            page_size, server_cursor(starting_after), status, payment_link_id, rating
+        )
+        call = Call(self._settings, first.name)
+        return pagination.pages(call, first, page_size, starting_after)
+
+    def watch_reviews(
+        self,
+        payment_link_id: str | None = None,
+        *,
+        every: float = 60.0,
+        since: datetime | None = None,
+    ) -> AsyncGenerator[Review, None]:
+        """Yield each review that is new or changed, the oldest change first, for ever.
+
+        Outages are waited out. A round in which nothing changed costs one request. Where the API
+        sorts a list by `createdAt`, only new reviews can be seen. When more than fifty reviews
+        change between two rounds, the API may not be able to show all of them; that is logged as
+        a warning.
+
+        Args:
+            payment_link_id: the product, 3-100 characters: its active reviews; `None`: the
+                reviews of the whole store, of every status.
+            every: seconds between two rounds, more than 0.
+            since: what was updated after this time is new; an aware `datetime`. To go on later,
+                give the `updated_at` of the last review. `None`: from now on.
+
+        Returns:
+            An async generator of reviews. Each change comes once.
+
+        Raises:
+            InvalidArgumentError: an argument is outside its limits; raised at the call.
+            MayarError: a failure that will not pass, such as a refused key.
+
+        https://docs.mayar.id/api-reference-v2/reviews/getallreviews
+        """
+        check_seconds("every", every)
+        if since is not None:
+            check_time("since", since)
+        endpoint: ListProductReviews | ListReviews
+        if payment_link_id is None:
+            endpoint = ListReviews(MAX_PAGE_SIZE)
+        else:
+            endpoint = ListProductReviews(payment_link_id, MAX_PAGE_SIZE)
+        call = Call(self._settings, endpoint.name)
+        return pagination.changes(call, endpoint, MAX_PAGE_SIZE, every, since)
 
     async def get_product_stats(self, payment_link_id: str) -> ReviewStats | None:
-        """Figures over a product's active reviews.
+        """Return the figures over a product's active reviews.
 
         Args:
             payment_link_id: the product, 3-100 characters.
@@ -537,7 +639,7 @@ class ReviewsClient:
         return await self._call(GetProductStats(payment_link_id))
 
     async def get_merchant_stats(self) -> ReviewStats | None:
-        """Figures over the active reviews of the whole store.
+        """Return the figures over the active reviews of the whole store.
 
         Returns:
             The figures, or `None` when there are no active reviews.
@@ -552,15 +654,16 @@ class ReviewsClient:
     async def update_review_statuses(self, updates: Iterable[StatusUpdate]) -> None:
         """Set the status of any number of reviews, fifty to a request, in their order.
 
-        The same call can be made again safely, whatever became of it.
+        A review that the API refuses does not stop the others. The same call can be made again
+        safely, whatever became of it.
 
         Args:
             updates: the statuses; a review may come twice only with the same one.
 
         Raises:
             InvalidArgumentError: not status updates, or one review with two statuses.
-            StatusUpdateError: a request failed: `.applied`, `.unknown` and `.not_sent` name
-                every review, `__cause__` is the failure.
+            StatusUpdateError: some were not updated: `.applied`, `.refused`, `.unknown` and
+                `.not_sent` name every review, `__cause__` is the failure.
 
         https://docs.mayar.id/api-reference-v2/reviews/bulkstatusupdate
         """
@@ -574,3 +677,14 @@ def _check(settings: Settings) -> None:
         check_seconds("deadline", settings.deadline)
     check_type("retry", settings.retry, RetryPolicy)
     check_type("rate_limit", settings.rate_limit, RateLimiter)
+    if isinstance(settings.rate_limit, type):
+        raise InvalidArgumentError(
+            f"is the class {settings.rate_limit.__name__}: it must be an object of it",
+            field="rate_limit",
+        )
+    for on_event in settings.observers:
+        if not callable(on_event) or inspect.iscoroutinefunction(on_event):
+            raise InvalidArgumentError(
+                "cannot be called: it must be a plain function, not a coroutine function",
+                field="on_event",
+            )

@@ -59,8 +59,12 @@ def check_api_key(key: Secret) -> None:
     raise InvalidArgumentError(f"{fault}: it must be the key as Mayar shows it", field="api_key")
 
 
-def check_origin(base_url: object) -> str:
+def check_origin(base_url: object, *, allow_http: bool = False) -> str:
     """Return the origin without a slash at its end.
+
+    Args:
+        base_url: the origin.
+        allow_http: whether plain http may go to another machine.
 
     Raises:
         InvalidArgumentError: it is not an origin, or is plain http to another machine.
@@ -70,7 +74,7 @@ def check_origin(base_url: object) -> str:
         match
         and _is_host(match["host"])
         and int(match["port"] or 1) <= 65535
-        and (match["scheme"].lower() == "https" or _is_loopback(match["host"]))
+        and (match["scheme"].lower() == "https" or allow_http or _is_loopback(match["host"]))
     ):
         return match["origin"]
     raise InvalidArgumentError(

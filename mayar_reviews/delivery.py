@@ -41,6 +41,8 @@ class Delivery(Generic[T]):
     _endpoint: Endpoint[T]
     doubt: MayarError | None = field(default=None, init=False)
     """The last failure after which the write may have happened."""
+    doubtful_since: float | None = field(default=None, init=False)
+    """The loop time at which the first attempt began that may have taken effect."""
     _last: MayarError | None = field(default=None, init=False)
     _failed: int = field(default=0, init=False)
     _limited: int = field(default=0, init=False)
@@ -56,6 +58,8 @@ class Delivery(Generic[T]):
             return outcome
         if outcome.in_doubt and self._endpoint.effect is not Effect.READ:
             self.doubt = outcome
+            if self.doubtful_since is None:
+                self.doubtful_since = self._call.sent_at
         if self._call.is_late and isinstance(outcome, TransportError):
             outcome = DeadlineExceededError("the deadline passed before the answer was complete")
         if isinstance(outcome, DeadlineExceededError):
@@ -96,7 +100,7 @@ class Delivery(Generic[T]):
             seconds = failure.retry_after if delay is None else delay
             # Pause the whole client. Ignore a pause of over an hour if this call gives up anyway.
             if seconds is not None and (seconds <= LONGEST_WAIT or not stop):
-                await settings.rate_limit.pause(seconds)
+                await self._call.pause(self._endpoint, seconds)
         if delay is None or stop:
             raise self._end(failure)
         if not limited:  # after a 429 it is the rate limit that makes the request wait

@@ -8,15 +8,17 @@ checks every field against the documented limits and raises `InvalidArgumentErro
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 from attrs.validators import optional
 
 from .answers import (
     Envelope,
-    read_customer_id,
+    check_ours,
+    foreign,
+    read_customer,
     read_page,
     read_review,
     read_review_or_none,
@@ -26,6 +28,7 @@ from .api_json import dump, to_api
 from .arguments import Attachment, StatusUpdate
 from .checks import (
     MAX_ATTACHMENTS,
+    check_id,
     is_cursor,
     is_email,
     is_flag,
@@ -34,8 +37,9 @@ from .checks import (
     is_message,
     is_rating,
     is_status,
-    to_status,
+    to_optional_status,
 )
+from .converter import malformed
 from .errors import InvalidArgumentError
 from .models import Review, ReviewPage, ReviewStats, ReviewStatus
 from .retry import Effect
@@ -48,7 +52,7 @@ class Endpoint(Generic[T_co]):
     """One request to the API. `T_co` is what its answer is read as."""
 
     name: ClassVar[str]
-    method: ClassVar[Literal["GET", "POST"]]
+    method: ClassVar[str]
     route: ClassVar[str]
     """The path as documented: safe to log, as it holds no id."""
     hide_url: ClassVar[bool] = False
@@ -129,7 +133,11 @@ class CreateReview(Endpoint[Review]):
         return Effect.CREATE
 
     def read(self, body: Envelope) -> Review:
-        return read_review(body)
+        review = read_review(body)
+        # Not the text: a server may tidy it.
+        check_ours("paymentLinkId", review.payment_link_id, self.payment_link_id)
+        check_ours("rating", review.rating, self.rating)
+        return review
 
 
 @frozen
@@ -170,7 +178,24 @@ class UpdateReview(Endpoint[Review]):
         return {"id": self.review_id} | super().parameters()
 
     def read(self, body: Envelope) -> Review:
-        return read_review(body)
+        review = read_review(body)
+        check_ours("id", review.id, self.review_id)
+        return review
+
+
+def _select(page: ReviewPage, **asked: object) -> ReviewPage:
+    # The API was seen to ignore filters of other lists.
+    filters = [(name, value) for name, value in asked.items() if value is not None]
+    kept = [
+        i
+        for i, review in enumerate(page.data)
+        if all(getattr(review, name) == value for name, value in filters)
+    ]
+    if len(kept) == len(page.data):
+        return page
+    return evolve(
+        page, data=tuple(page.data[i] for i in kept), raw=tuple(page.raw[i] for i in kept)
+    )
 
 
 @frozen
@@ -185,7 +210,11 @@ class GetCustomerReview(Endpoint[Review | None]):
     customer_id: str = field(validator=is_id)
 
     def read(self, body: Envelope) -> Review | None:
-        return read_review_or_none(body)
+        review = read_review_or_none(body)
+        if review is not None:
+            check_ours("paymentLinkId", review.payment_link_id, self.payment_link_id)
+            check_ours("customerId", review.customer_id, self.customer_id)
+        return review
 
 
 @frozen
@@ -203,7 +232,20 @@ class ListProductReviews(Endpoint[ReviewPage]):
     prioritize_message: bool | None = field(default=None, validator=optional(is_flag))
 
     def read(self, body: Envelope) -> ReviewPage:
-        return read_page(body, self.starting_after)
+        page = read_page(body, self.starting_after)
+        for i, review in enumerate(page.data):
+            if review.payment_link_id != self.payment_link_id:
+                raise foreign(f"[{i}].paymentLinkId")
+        return page
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the list may be sorted by a time."""
+        return not self.prioritize_message
+
+    def select(self, page: ReviewPage) -> ReviewPage:
+        """Return the page without the reviews that were not asked for."""
+        return _select(page, rating=self.rating)
 
 
 @frozen
@@ -217,13 +259,23 @@ class ListReviews(Endpoint[ReviewPage]):
     limit: int | None = field(default=None, validator=optional(is_limit))
     starting_after: str | None = field(default=None, validator=optional(is_cursor))
     status: ReviewStatus | None = field(
-        default=None, converter=to_status, validator=optional(is_status)
+        default=None, converter=to_optional_status, validator=optional(is_status)
     )
     payment_link_id: str | None = field(default=None, validator=optional(is_id))
     rating: int | None = field(default=None, validator=optional(is_rating))
 
     def read(self, body: Envelope) -> ReviewPage:
         return read_page(body, self.starting_after)
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the list may be sorted by a time."""
+        return True
+
+    def select(self, page: ReviewPage) -> ReviewPage:
+        """Return the page without the reviews that were not asked for."""
+        asked = {"status": self.status, "payment_link_id": self.payment_link_id}
+        return _select(page, rating=self.rating, **asked)
 
 
 @frozen
@@ -286,4 +338,14 @@ class GetCustomer(Endpoint[str | None]):
     email: str = field(validator=is_email, repr=False)
 
     def read(self, body: Envelope) -> str | None:
-        return read_customer_id(body)
+        customer = read_customer(body)
+        if customer is None:
+            return None
+        check_ours("email", customer.email.casefold(), self.email.casefold())
+        try:
+            check_id("customer_id", customer.id)
+        except InvalidArgumentError as error:
+            fault = error.fault
+        else:
+            return customer.id
+        raise malformed("$.data.id", fault)

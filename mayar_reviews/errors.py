@@ -18,13 +18,15 @@ MayarError                                   .attempts .starting_after
 ├── ResponseError                            an answer that is not the API's: .path
 ├── DeadlineExceededError (also TimeoutError)
 ├── OutcomeUnknownError                      a write that may or may not have happened
-├── StatusUpdateError                        .applied .unknown .not_sent
+├── StatusUpdateError                        .applied .refused .unknown .not_sent
 ├── PaginationError                          .starting_after
+│   └── IncompleteListError                  .gaps
 └── ExportError                              .written .starting_after
 ```
 
 Two facts of each exception drive the retries. `transient`: the same request may succeed later.
-`in_doubt`: a write that failed this way may have happened all the same. `retry` decides by them.
+`in_doubt`: a write that failed this way may have happened all the same, so its outcome is unknown.
+`retry` decides by them.
 
 Each exception takes one positional message, and keyword arguments with defaults, so that it can
 be pickled.
@@ -32,6 +34,7 @@ be pickled.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from .models import Review
@@ -118,7 +121,8 @@ class APIError(MayarError):
             text += f": {self.messages}"
         if self.request_id is not None:
             text += f" [request {self.request_id}]"
-        return text
+        # Printing half of a surrogate pair fails, and would hide the refusal.
+        return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 class ValidationError(APIError):
@@ -136,7 +140,7 @@ class BadRequestError(APIError):
 
 
 class AuthenticationError(APIError):
-    """401: the API key is wrong, or belongs to the other of production and sandbox."""
+    """401: the API key is wrong, or belongs to the other environment."""
 
     in_doubt = False
     meaning = "the API key was not accepted"
@@ -157,10 +161,16 @@ class NotFoundError(APIError):
 
 
 class ConflictError(APIError):
-    """409: this customer has already reviewed this product; use `update_review`."""
+    """409: this customer has already reviewed this product.
+
+    `get_customer_review(…, customer_email=…)` finds the review, `update_review` changes it.
+    """
 
     in_doubt = False
-    meaning = "this customer has already reviewed this product"
+    meaning = (
+        "this customer has already reviewed this product; "
+        "find the review with get_customer_review and change it with update_review"
+    )
 
     existing: Review | None = None
     """The review that is there, when it was looked up."""
@@ -218,7 +228,10 @@ class ResponseError(MayarError):
 
 
 class DeadlineExceededError(MayarError, TimeoutError):
-    """The deadline passed, or would pass in waiting, before anything else had failed."""
+    """The deadline passed, or the next wait would exceed it, and no other error came first."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} (a client with deadline=None waits)" if self.args else ""
 
 
 class OutcomeUnknownError(MayarError):
@@ -229,7 +242,7 @@ class OutcomeUnknownError(MayarError):
 
 
 class StatusUpdateError(MayarError):
-    """`update_review_statuses` stopped; every review is named once. `__cause__` is the failure.
+    """Not every status was updated. Each review is named once; `__cause__` is the failure.
 
     The same call can be made again safely.
     """
@@ -239,16 +252,19 @@ class StatusUpdateError(MayarError):
         message: str,
         *,
         applied: tuple[str, ...] = (),
+        refused: tuple[str, ...] = (),
         unknown: tuple[str, ...] = (),
         not_sent: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.applied = applied
         """Ids of the reviews that have the status asked for."""
+        self.refused = refused
+        """Ids that the API refused, each in a request of its own."""
         self.unknown = unknown
         """Ids of the request whose outcome is in doubt."""
         self.not_sent = not_sent
-        """Ids never sent, or sent in a request that was refused whole."""
+        """Ids that were not sent, or only in a request that was refused as a whole."""
 
 
 class PaginationError(MayarError):
@@ -257,6 +273,25 @@ class PaginationError(MayarError):
     def __init__(self, message: str, *, starting_after: str | None = None) -> None:
         super().__init__(message)
         self.starting_after = starting_after
+
+
+class IncompleteListError(PaginationError):
+    """The server cannot show some reviews of a list; raised after the last review.
+
+    All reviews that it can show have come out. `.starting_after` is `None`: another walk would
+    find the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        starting_after: str | None = None,
+        gaps: tuple[tuple[datetime, datetime], ...] = (),
+    ) -> None:
+        super().__init__(message, starting_after=starting_after)
+        self.gaps = gaps
+        """Spans of `created_at`, from and until, in which reviews may be missing."""
 
 
 class ExportError(MayarError):

@@ -28,4 +28,4 @@ class RequestEvent:
     """How long the attempt took, or how long the wait will take at least."""
     reason: str | None
     """An attempt's exception, by class name, `None` after success; a wait's cause: `rate_limit`,
-    `retry` or `look_up`."""
+    `retry`, `look_up`, or `pause`: the server has asked the whole client to wait for minutes."""

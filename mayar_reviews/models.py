@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -22,6 +22,10 @@ class ReviewStatus(StrEnum):
     ACTIVE = "ACTIVE"
     ARCHIVED = "ARCHIVED"
     INACTIVE = "INACTIVE"
+
+
+StatusName: TypeAlias = Literal["ACTIVE", "ARCHIVED", "INACTIVE"]
+"""A `ReviewStatus` as its string."""
 
 
 @frozen

@@ -1,76 +1,129 @@
-"""Following `nextStartingAfter`: every page of a list, one after the other."""
+"""Fetching the pages that a walk asks for, one after the other."""
 
 from __future__ import annotations
 
+import logging
+from asyncio import sleep
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 
 from attrs import evolve
 
-from .call import Call, without_locals
+from .call import Call
 from .delivery import deliver
 from .endpoints import ListProductReviews, ListReviews
-from .errors import MayarError, PaginationError
+from .errors import DeadlineExceededError, IncompleteListError, MayarError
 from .models import Review, ReviewPage
+from .tracebacks import without_locals
+from .walk import Walk
 
-_MAX_EMPTY_PAGES = 100
-
-
-@without_locals
-async def _fetch(call: Call, endpoint: ListProductReviews | ListReviews) -> ReviewPage:
-    return await deliver(call, endpoint)
+_log = logging.getLogger("mayar_reviews")
 
 
 async def pages(
-    call: Call, endpoint: ListProductReviews | ListReviews
+    call: Call,
+    endpoint: ListProductReviews | ListReviews,
+    page_size: int,
+    starting_after: str | None,
 ) -> AsyncGenerator[ReviewPage, None]:
-    """Yield each page from the endpoint's cursor on, as sent.
+    """Yield the pages from a cursor on, each review once.
 
-    A page's cursor is judged before the page is handed out, so that resuming at an error's
-    `.starting_after` repeats no review. A retry wraps one fetch, never the generator.
+    A retry wraps the fetching of one page, never the generator.
 
     Raises:
-        PaginationError: a cursor came before, or a hundred empty pages came in a row.
-        MayarError: a page could not be fetched; `.starting_after` is its cursor.
+        IncompleteListError: after the last page; the server cannot show some reviews.
+        MayarError: a page could not be fetched, or its cursor leads nowhere;
+            `.starting_after` is where to go on.
     """
-    seen = {endpoint.starting_after}
-    empty = 0
-    while True:
+    walk = Walk.begin(starting_after, page_size, by_time=endpoint.by_time)
+    while not walk.done:
+        starting_after = walk.starting_after
         with call:
             try:
-                page = await _fetch(call, endpoint)
+                page = await _next_page(call, endpoint, walk)
             except MayarError as error:
-                error.starting_after = endpoint.starting_after
+                error.starting_after = starting_after
                 raise
-            has_more, cursor = page.has_more, page.next_starting_after
-            empty = 0 if page.data else empty + 1
-            fault = None
-            if has_more and cursor in seen:
-                fault = "the page's cursor leads back to an earlier page"
-            elif has_more and empty == _MAX_EMPTY_PAGES:
-                fault = f"{_MAX_EMPTY_PAGES} pages in a row hold no review"
-            if fault is not None:
-                # An error report that shows local variables must not show the reviews.
-                del page
-                raise PaginationError(fault, starting_after=endpoint.starting_after)
-        yield page
-        del page  # for the same reason
-        if not has_more:
-            return
-        seen.add(cursor)
-        endpoint = evolve(endpoint, starting_after=cursor)
+        if page is not None:
+            yield page
+        del page  # an error report that shows local variables must not show the reviews
+    if walk.gaps:
+        with call:
+            raise IncompleteListError(
+                f"the list is not complete: the server cannot show the reviews created in "
+                f"{len(walk.gaps)} span{'s' if len(walk.gaps) > 1 else ''} of time, see .gaps",
+                gaps=walk.gaps,
+            )
+
+
+async def changes(
+    call: Call,
+    endpoint: ListProductReviews | ListReviews,
+    page_size: int,
+    every: float,
+    since: datetime | None,
+) -> AsyncGenerator[Review, None]:
+    """Yield each review that is new or changed, the oldest change first, for ever.
+
+    Raises:
+        MayarError: a failure that will not pass. Outages are waited out.
+    """
+    walk = Walk.of_changes(since, page_size)
+    gaps = walk.gaps
+    if since is None:
+        await _outlast(call, endpoint, walk, every)  # what is there already is not new
+        walk.look_again()
+        await sleep(every)
+    while True:
+        found: list[Review] = []
+        try:
+            while not walk.done:
+                found += await _outlast(call, endpoint, walk, every)
+        except BaseException:
+            found.clear()  # reviews must not stay in local variables
+            raise
+        found.sort(key=lambda review: review.updated_at, reverse=True)
+        while found:
+            yield found.pop()
+        if walk.gaps != gaps:
+            gaps = walk.gaps
+            _log.warning("the server cannot show all of what has changed since the last look")
+        walk.look_again()
+        await sleep(every)
+
+
+@without_locals
+async def _outlast(
+    call: Call, endpoint: ListProductReviews | ListReviews, walk: Walk, every: float
+) -> tuple[Review, ...]:
+    """Fetch a page, again and again until an outage is over."""
+    while True:
+        try:
+            with call:
+                page = await _next_page(call, endpoint, walk)
+        except MayarError as error:
+            if not (error.transient or isinstance(error, DeadlineExceededError)):
+                raise
+        else:
+            return () if page is None else page.data
+        await sleep(every)
+
+
+@without_locals
+async def _next_page(
+    call: Call, endpoint: ListProductReviews | ListReviews, walk: Walk
+) -> ReviewPage | None:
+    request = evolve(endpoint, starting_after=walk.cursor, limit=walk.limit)
+    page = walk.take(await deliver(call, request))
+    return None if page is None else endpoint.select(page)
 
 
 async def reviews(pages: AsyncGenerator[ReviewPage, None]) -> AsyncGenerator[Review, None]:
-    """Yield each review of the pages, except those that the page before held too.
-
-    A list that grows while it is read shifts its last reviews onto the next page.
-    """
-    before: frozenset[str] = frozenset()
+    """Yield the reviews of the pages, one by one."""
     async with aclosing(pages):
         async for page in pages:
-            new = [review for review in reversed(page.data) if review.id not in before]
-            before = frozenset(review.id for review in page.data)
-            del page  # as above
-            while new:
-                yield new.pop()
+            left = list(reversed(page.data))
+            del page  # reviews must not stay in local variables
+            while left:
+                yield left.pop()

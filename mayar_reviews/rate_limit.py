@@ -4,6 +4,9 @@ Each request takes one of N slots. Its slot comes back `per` seconds after its *
 server counts a request when it arrives, which is never later than its answer. So no window at
 the server holds more than N, whatever the latency. A limiter that stamps slots when they are
 taken lets 23-31 requests through instead of 20, a token bucket up to 40.
+
+A 429 pauses the whole budget. A pause of more than two windows is not believed blindly: every two
+windows one request is let through, and when the server accepts it the pause is over.
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ import asyncio
 import logging
 import math
 import sys
-from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import threading
+from collections import OrderedDict, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, NoReturn, Protocol, TypeVar, runtime_checkable
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from .checks import check_integer, check_seconds
-from .errors import DeadlineExceededError
+from .checks import check_integer, check_seconds, check_type
+from .errors import APIError, DeadlineExceededError
 
 T = TypeVar("T")
 
@@ -28,6 +32,8 @@ T = TypeVar("T")
 # back this many seconds late, and timers hand them out this many seconds early.
 _MARGIN = 0.001
 _EARLY = 0.0005
+LONG_PAUSE = 120.0
+"""Seconds: two windows of the limits that Mayar documents."""
 _log = logging.getLogger("mayar_reviews")
 
 
@@ -38,7 +44,7 @@ class RateLimiter(Protocol):
     def slot(
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
-        """Hold a slot for one request.
+        """Hold a slot for one request. An exception that leaves it tells how the request ended.
 
         Args:
             until: the loop time after which waiting is useless; `None`: wait as long as it
@@ -60,7 +66,7 @@ class Slot(Generic[T]):
     """One slot of a budget, held while it is entered."""
 
     _acquire: Callable[[float | None, Callable[[float], None] | None], Awaitable[T]]
-    _release: Callable[[T], None]
+    _release: Callable[[T, BaseException | None], None]
     _until: float | None
     _on_wait: Callable[[float], None] | None
     _ticket: T = field(init=False)
@@ -68,8 +74,15 @@ class Slot(Generic[T]):
     async def __aenter__(self) -> None:
         self._ticket = await self._acquire(self._until, self._on_wait)
 
-    async def __aexit__(self, *_: object) -> None:
-        self._release(self._ticket)
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._release(self._ticket, error)
+
+
+@frozen
+class _Ticket:
+    loop: asyncio.AbstractEventLoop
+    probes: bool
+    """Whether its request finds out if a pause still holds."""
 
 
 class RateLimit:
@@ -82,6 +95,9 @@ class RateLimit:
         requests: how many requests any window may hold; at least 1. Mayar documents 20 a minute
             for an address; newer pages say 50 a minute for a key.
         per: the length of the window in seconds; more than 0.
+        within: a larger budget. Every request takes a slot of it too, so this budget is a part
+            of it: give a bulk job `RateLimit(14, per=60, within=budget)` of a budget of 20, and
+            page views keep the rest. A 429 pauses the larger one.
 
     Raises:
         InvalidArgumentError: an argument is outside its limits.
@@ -89,17 +105,24 @@ class RateLimit:
     https://docs.mayar.id/api-reference-v2
     """
 
-    def __init__(self, requests: int, per: float) -> None:
+    def __init__(self, requests: int, per: float, *, within: RateLimiter | None = None) -> None:
         check_integer("requests", requests, 1)
         check_seconds("per", per)
+        if within is not None:
+            check_type("within", within, RateLimiter)
+        self._within = within
         self._requests = requests
         self._per = per
         self._free = requests
         self._returns: deque[float] = deque()  # when the slots of answered requests come back
-        self._queue: deque[asyncio.Future[None]] = deque()
+        # Waiters in the order in which they came. One that is cancelled is taken out at once.
+        self._queue: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
         self._paused_until = -math.inf
+        self._probe_every = 2 * per if per >= 1 else LONG_PAUSE
+        self._probe_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._entering = threading.Lock()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -108,33 +131,61 @@ class RateLimit:
         )
 
     def __repr__(self) -> str:
-        return f"RateLimit({self._requests}, per={self._per:g})"
+        within = "" if self._within is None else f", within={self._within!r}"
+        return f"RateLimit({self._requests}, per={self._per:g}{within})"
 
     def slot(
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
         """Hold a slot for one request; see `RateLimiter.slot`."""
-        return Slot(self._acquire, self._release, until, on_wait)
+        if self._within is None:
+            return Slot(self._acquire, self._release, until, on_wait)
+        return self._slot_within(self._within, until, on_wait)
+
+    @asynccontextmanager
+    async def _slot_within(
+        self, whole: RateLimiter, until: float | None, on_wait: Callable[[float], None] | None
+    ) -> AsyncGenerator[None, None]:
+        # Our own slot is taken first. It uses nothing of our budget while it waits for the other.
+        ticket = await self._acquire(until, on_wait)
+        error: BaseException | None = None
+        used = False
+        try:
+            async with whole.slot(until, on_wait):
+                used = True
+                yield
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            if used:
+                self._release(ticket, error)
+            else:
+                self._put_back(ticket)
 
     async def pause(self, seconds: float) -> None:
         """Hand out no slot for so many seconds: the server has answered 429."""
+        if self._within is not None:
+            await self._within.pause(seconds)
+            return
         self._enter(asyncio.get_running_loop())
         now = self._now()
         if self._paused_until <= now:
             _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
         self._paused_until = max(self._paused_until, now + seconds)
+        if self._paused_until > now + self._probe_every:
+            self._probe_at = min(self._probe_at, now + self._probe_every)
         self._serve()
 
     async def _acquire(
         self, until: float | None, on_wait: Callable[[float], None] | None
-    ) -> asyncio.AbstractEventLoop:
+    ) -> _Ticket:
         loop = asyncio.get_running_loop()
         self._enter(loop)
         self._serve()
         now = self._now()
-        if self._free and self._paused_until <= now:  # nobody waits: they would have been served
-            self._free -= 1
-            return loop
+        if self._free and self._opens_at <= now:  # nobody waits: they would have been served
+            return _Ticket(loop, self._hand_out(now))
         turn = self._turn(now)
         if until is not None and turn > until:
             raise DeadlineExceededError(
@@ -142,27 +193,36 @@ class RateLimit:
             )
         if on_wait is not None:
             on_wait(turn - now)
-        waiter = loop.create_future()
-        self._queue.append(waiter)
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._queue[waiter] = None
         self._serve()
         try:
             async with asyncio.timeout_at(until):
-                await waiter
+                return _Ticket(loop, await waiter)
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
                 self._free += 1  # it was given a slot just as it gave up
-            elif waiter in self._queue:
-                self._queue.remove(waiter)
+            else:
+                self._queue.pop(waiter, None)
             self._serve()
             if not isinstance(error, TimeoutError):
                 raise
-        else:
-            return loop
         raise DeadlineExceededError("the deadline passed while waiting for the rate limit")
 
-    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
-        if loop is self._loop:  # else its loop was closed, and `_enter` has taken the slot back
-            self._give_back()
+    def _release(self, ticket: _Ticket, error: BaseException | None) -> None:
+        if ticket.loop is not self._loop:
+            return  # its loop was closed, and `_enter` has taken the slot back
+        accepted = error is None or (isinstance(error, APIError) and not error.transient)
+        if ticket.probes and accepted:
+            _log.warning("the server accepts requests again: the pause is over")
+            self._paused_until, self._probe_at = -math.inf, math.inf
+        self._give_back()
+
+    def _put_back(self, ticket: _Ticket) -> None:
+        """Take back a slot that no request has used."""
+        if ticket.loop is self._loop:
+            self._free += 1
+            self._serve()
 
     def _give_back(self) -> None:
         self._returns.append(self._now() + self._per + _MARGIN)
@@ -177,7 +237,22 @@ class RateLimit:
             turn = self._returns[place - self._free]
         else:
             turn = now + self._per  # a request that has no answer yet holds its slot
-        return max(turn, self._paused_until) + rounds * self._per
+        opens = self._paused_until if self._queue else self._opens_at
+        return max(turn, opens) + rounds * self._per
+
+    @property
+    def _opens_at(self) -> float:
+        """When a slot may be handed out again: after the pause, or before, to probe it."""
+        return min(self._paused_until, self._probe_at)
+
+    def _hand_out(self, now: float) -> bool:
+        """Take a free slot. Return whether its request probes a pause."""
+        self._free -= 1
+        if self._paused_until <= now:
+            self._probe_at = math.inf
+            return False
+        self._probe_at = now + self._probe_every
+        return True
 
     def _serve(self) -> None:
         """Take back the slots that are due, give them to waiters, set a timer for the rest."""
@@ -185,26 +260,27 @@ class RateLimit:
         while self._returns and self._returns[0] <= now:
             self._returns.popleft()
             self._free += 1
-        while self._queue and self._free and self._paused_until <= now:
-            waiter = self._queue.popleft()
+        while self._queue and self._free and self._opens_at <= now:
+            waiter, _ = self._queue.popitem(last=False)
             if not waiter.done():
-                waiter.set_result(None)
-                self._free -= 1
+                waiter.set_result(self._hand_out(now))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._loop is not None and self._queue and (self._free or self._returns):
             due = now if self._free else self._returns[0]
-            self._timer = self._loop.call_at(max(due, self._paused_until), self._serve)
+            self._timer = self._loop.call_at(max(due, self._opens_at), self._serve)
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is self._loop:
             return
-        under_way = self._requests - self._free - len(self._returns)
-        if self._loop is not None and not self._loop.is_closed() and (self._queue or under_way):
-            raise RuntimeError("this RateLimit is in use in another event loop")
-        self._timer = None
-        self._loop = loop
+        with self._entering:  # two loops of two threads may come at the same moment
+            under_way = self._requests - self._free - len(self._returns)
+            in_use = self._queue or under_way
+            if self._loop is not None and not self._loop.is_closed() and in_use:
+                raise RuntimeError("this RateLimit is in use in another event loop")
+            self._timer = None
+            self._loop = loop
         self._queue.clear()
         for _ in range(under_way):  # requests that a closed loop left behind: perhaps just sent
             self._give_back()

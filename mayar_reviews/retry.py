@@ -18,8 +18,7 @@ It depends on the kind of failure and on what the request does (`Effect`):
 - unknown: raise `OutcomeUnknownError`.
 - raise: raise the failure.
 
-Whatever the table says, a write that ends after an earlier attempt left it in doubt ends in
-`OutcomeUnknownError`.
+If an earlier attempt is in doubt, a write that then fails always raises `OutcomeUnknownError`.
 """
 
 from __future__ import annotations
@@ -90,8 +89,7 @@ class RetryPolicy:
     do something twice. The wait before the n-th retry is a random number of seconds from 0 to
     `backoff_initial * 2 ** (n - 1)`, at most `backoff_max` ("full jitter"). A legal
     `Retry-After` replaces it. The API does not process a request that it answers with 429, so a
-    429 counts against the deadline, not the attempts; a policy of one attempt does not wait for
-    it either.
+    429 uses up time, but no attempt. With `attempts=1` nothing is retried, not even a 429.
 
     Args:
         attempts: how often one request is sent at most, the first time included; at least 1.

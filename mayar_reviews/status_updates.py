@@ -7,9 +7,16 @@ from collections.abc import Iterable
 from .arguments import StatusUpdate
 from .call import Call
 from .checks import MAX_STATUS_UPDATES
-from .delivery import deliver
+from .delivery import Delivery
 from .endpoints import UpdateReviewStatuses
-from .errors import InvalidArgumentError, MayarError, OutcomeUnknownError, StatusUpdateError
+from .errors import (
+    BadRequestError,
+    InvalidArgumentError,
+    MayarError,
+    OutcomeUnknownError,
+    StatusUpdateError,
+    ValidationError,
+)
 
 
 def check_updates(updates: Iterable[StatusUpdate]) -> tuple[StatusUpdate, ...]:
@@ -40,23 +47,81 @@ def check_updates(updates: Iterable[StatusUpdate]) -> tuple[StatusUpdate, ...]:
 async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
     """Send the updates, in their order. Each request has a deadline of its own.
 
+    The API refuses a request as a whole when one of its reviews is wrong. Such a request is
+    halved until the wrong review is alone, so that the others are applied.
+
     Raises:
-        StatusUpdateError: a request failed; the error says what became of every review.
+        StatusUpdateError: the error says what became of every review.
     """
-    ids = tuple(update.id for update in updates)
-    for start in range(0, len(ids), MAX_STATUS_UPDATES):
-        end = start + MAX_STATUS_UPDATES
+    starts = range(0, len(updates), MAX_STATUS_UPDATES)
+    left = [updates[start : start + MAX_STATUS_UPDATES] for start in reversed(starts)]
+    applied: list[str] = []
+    refused: list[str] = []
+    refused_in_a_row = 0
+    refusal: MayarError | None = None
+    while left and refused_in_a_row < MAX_STATUS_UPDATES:
+        part = left.pop()
         with call:
+            stopped: StatusUpdateError | None = None
             try:
-                await deliver(call, UpdateReviewStatuses(updates[start:end]))
+                failure = await _send(call, part)
             except MayarError as error:
-                failure = error.with_traceback(None)
-            else:
+                stopped = _stopped(error.with_traceback(None), part, left, applied, refused)
+            if stopped is not None:
+                raise stopped
+            if failure is None:
+                applied += _ids(part)
+                refused_in_a_row = 0
                 continue
-            in_doubt = isinstance(failure, OutcomeUnknownError)
+            refusal = failure
+            if len(part) == 1:
+                refused += _ids(part)
+                refused_in_a_row += 1
+            else:
+                middle = len(part) // 2
+                left += [part[middle:], part[:middle]]
+    if refused:
+        with call:
             raise StatusUpdateError(
-                f"the update stopped after {start} of {len(ids)} reviews: {failure}",
-                applied=ids[:start],
-                unknown=ids[start:end] if in_doubt else (),
-                not_sent=ids[end if in_doubt else start :],
-            ) from (failure.__cause__ if in_doubt else failure)
+                f"{len(refused)} of {len(updates)} status updates were refused: {refusal}",
+                applied=tuple(applied),
+                refused=tuple(refused),
+                not_sent=_ids(*reversed(left)),
+            ) from refusal
+
+
+async def _send(call: Call, part: tuple[StatusUpdate, ...]) -> MayarError | None:
+    """Send one request. Return the refusal, if it is one that a single review can cause.
+
+    That an earlier attempt is in doubt does not matter: the request sets values, so what is
+    refused now can be halved and sent again.
+    """
+    delivery = Delivery(call, UpdateReviewStatuses(part))
+    while isinstance(outcome := await delivery.send(), MayarError):
+        if isinstance(outcome, BadRequestError | ValidationError):
+            return outcome
+        await delivery.wait(outcome)
+    return None
+
+
+def _stopped(
+    failure: MayarError,
+    part: tuple[StatusUpdate, ...],
+    left: list[tuple[StatusUpdate, ...]],
+    applied: list[str],
+    refused: list[str],
+) -> StatusUpdateError:
+    in_doubt = isinstance(failure, OutcomeUnknownError)
+    error = StatusUpdateError(
+        f"the update stopped after {len(applied)} applied status updates: {failure}",
+        applied=tuple(applied),
+        refused=tuple(refused),
+        unknown=_ids(part) if in_doubt else (),
+        not_sent=_ids(*reversed(left)) if in_doubt else _ids(part, *reversed(left)),
+    )
+    error.__cause__ = failure.__cause__ if in_doubt else failure
+    return error
+
+
+def _ids(*parts: tuple[StatusUpdate, ...]) -> tuple[str, ...]:
+    return tuple(update.id for part in parts for update in part)

@@ -1,4 +1,4 @@
-"""One exchange over aiohttp: the only client-side module that imports it.
+"""One exchange over aiohttp.
 
 It sends the key to one origin, bounds what it reads, and turns each of aiohttp's exceptions into
 one of ours: the question is whether anything can have reached the server. Ours are raised
@@ -12,7 +12,9 @@ import asyncio
 import math
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -28,6 +30,7 @@ from .errors import (
     MayarError,
     ResponseError,
 )
+from .tracebacks import without_locals
 from .version import __version__
 
 _PREFIX = "/hl/v2"
@@ -69,6 +72,47 @@ async def _send_once(
     raise _DroppedError
 
 
+_connection: ContextVar[asyncio.BaseTransport | None] = ContextVar("connection")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Drops a kept connection on which bytes came that nobody asked for.
+
+    They would be taken for the answer to the next request.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used: WeakSet[Any] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's
+    ) -> aiohttp.connector.Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            try:
+                if req.method != "GET":
+                    # Bytes that have arrived are read in the next round of the event loop.
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+            except BaseException:
+                connection.close()
+                raise
+            protocol = connection.protocol
+            if protocol is None or (protocol.is_connected() and not protocol.should_close):
+                break
+            connection.close()
+            if protocol not in self._used:
+                raise ConnectionFailedError("the server closed or spoke before it was asked")
+        if protocol is not None:
+            self._used.add(protocol)
+        _connection.set(connection.transport)
+        return connection
+
+
 class Transport:
     """A session, our own or a lent one, bound to an origin, a key and an event loop."""
 
@@ -85,7 +129,7 @@ class Transport:
         self._session = session
         self._owned = session is None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.closed = False
+        self.closed: bool = False
 
     def check_usable(self) -> None:
         """Refuse to begin a call.
@@ -122,6 +166,12 @@ class Transport:
         if self._owned and self._session is not None:
             await self._session.close()
 
+    def drop_connection(self, answer: Answer) -> None:
+        """Close the connection of an answer that is not to be trusted, if it is known."""
+        if answer.connection is not None:
+            answer.connection.close()
+
+    @without_locals
     async def send(self, endpoint: Endpoint[Any], limit: float) -> Answer:
         """Send one request and read its whole answer.
 
@@ -138,6 +188,7 @@ class Transport:
             self._session = _open_session()
         failure: MayarError
         body = endpoint.body
+        _connection.set(None)
         try:
             with _untraced() if endpoint.hide_url else nullcontext():
                 async with (
@@ -165,12 +216,25 @@ class Transport:
             failure = ResponseError("the answer is not HTTP")
         except (aiohttp.ClientError, OSError):
             failure = ConnectionLostError("the connection broke before the answer was complete")
+            if self.closed and self._owned and _connection.get() is None:
+                failure = ConnectionFailedError(
+                    "the client was closed before the request was sent", transient=False
+                )
         except ValueError:
-            # aiohttp refuses a session with credentials of its own, or an impossible host.
-            failure = ConnectionFailedError(
-                "aiohttp cannot send to this origin with this session", transient=False
-            )
+            failure = ConnectionLostError("aiohttp could not handle the exchange", transient=False)
+            if not self._may_have_sent:
+                failure = ConnectionFailedError(
+                    "aiohttp cannot send to this origin with this session", transient=False
+                )
         raise failure.with_traceback(None)
+
+    @property
+    def _may_have_sent(self) -> bool:
+        if self._owned:
+            return _connection.get() is not None
+        # Nothing is known of a lent session's connections. aiohttp refuses a session with
+        # credentials of its own before it sends anything.
+        return self._session is None or self._session.auth is None
 
     def _headers(self, *, has_body: bool) -> dict[str, str]:
         headers = {
@@ -197,7 +261,7 @@ def _untraced() -> AbstractContextManager[None]:
 def _open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # The rate limit paces requests. A queue for connections would only look like slow ones.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
+        connector=_Connector(limit=0, keepalive_timeout=_KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_send_once,),
         # No proxy and no netrc from the environment: the key could go there.
@@ -215,6 +279,7 @@ def _timeouts(limit: float) -> aiohttp.ClientTimeout:
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer:
+    received_at = asyncio.get_running_loop().time()
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
@@ -225,7 +290,7 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
     for name, value in response.headers.items():
         lower = name.lower()
         headers[lower] = (*headers.get(lower, ()), value)
-    return Answer(response.status, headers, b"".join(chunks))
+    return Answer(response.status, headers, b"".join(chunks), received_at, _connection.get())
 
 
 def _why_not_sent(error: BaseException) -> str:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
-# Their asserts say as much as those of the tests.
+# Asserts in these modules say as much as those in tests.
 pytest.register_assert_rewrite("tests.support", "tests.core.faults.matrix")
+
+# The same examples in every run; `--hypothesis-profile=default` tries others.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.load_profile("repeatable")
+
+SLOW_TIMEOUT = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests more time than the `timeout` of pyproject.toml."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from mayar_reviews import (
     APIError,
+    BadRequestError,
     MayarError,
     NotFoundError,
     RateLimitError,
@@ -20,7 +21,7 @@ from mayar_reviews.endpoints import GetMerchantStats
 from tests.support.pages import LIST, PAGE, REVIEW, answer, decode
 
 
-@pytest.mark.parametrize("cursor", ["abc\n", "a\tb", "\u00a0x", "\u200b", "🎉"])
+@pytest.mark.parametrize("cursor", ["abc\n", "a\tb", "\u00a0x", "\u200b", "🎉", "c" * 1000])
 def test_a_cursor_is_opaque(cursor: str) -> None:
     """Whatever a request can carry is taken for a cursor."""
     body = PAGE | {"data": [], "hasMore": True, "nextStartingAfter": cursor}
@@ -28,14 +29,14 @@ def test_a_cursor_is_opaque(cursor: str) -> None:
 
 
 def test_half_an_emoji_in_raw_bytes() -> None:
-    """Some servers write a lone surrogate as three bytes."""
+    """A lone surrogate that a server wrote as three bytes is read."""
     body = json.dumps(PAGE | {"data": [REVIEW | {"message": "cut \ud83d"}]}, ensure_ascii=False)
     (review,) = decode(LIST, answer(body.encode(errors="surrogatepass"))).data
     assert review.message == "cut \ud83d"
 
 
-def test_what_is_nested_deeply_is_refused_as_one_of_ours() -> None:
-    """Beside a cut emoji the slower parser must not be what decides."""
+def test_a_deeply_nested_body_is_a_response_error() -> None:
+    """At every depth, also when the slower parser reads it because of a cut emoji."""
     for depth in (200, 900, 1100, 5000, 100_000):
         body = b'{"a":"\\ud800","b":' + b"[" * depth + b"]" * depth + b"}"
         with pytest.raises(ResponseError):
@@ -43,8 +44,8 @@ def test_what_is_nested_deeply_is_refused_as_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("word", ["success", "SUCCESS", "Success", "sukses"])
-def test_the_words_for_success(word: str) -> None:
-    """Also in the singular, `message`, which some endpoints use."""
+def test_a_word_for_success_is_understood(word: str) -> None:
+    """In upper or lower case, and under `message` too, which some endpoints use."""
     decode(LIST, answer(PAGE | {"messages": word, "data": []}))
     singular = {"statusCode": 200, "message": word, "hasMore": False, "data": []}
     decode(LIST, answer(singular))
@@ -78,15 +79,34 @@ def test_the_words_for_success(word: str) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_success(body: Any, status: int, expected: type[MayarError]) -> None:
-    """The worse of HTTP's word and the body's counts."""
+def test_an_answer_that_is_no_success_raises_its_error(
+    body: Any, status: int, expected: type[MayarError]
+) -> None:
+    """Of the HTTP status and the body's `statusCode` the worse one counts."""
     with pytest.raises(expected) as caught:
         decode(LIST, answer(body, status))
     assert type(caught.value) is expected
 
 
+@pytest.mark.parametrize("status", [300, 304, 399])
+def test_a_redirect_is_no_answer_of_the_api(status: int) -> None:
+    """A status from 300 to 399 is a `ResponseError`, whatever the body says."""
+    with pytest.raises(ResponseError, match="redirect"):
+        decode(LIST, answer(PAGE | {"data": []}, status))
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize("message", [b"", b"\\ud800"])
+def test_a_number_that_json_does_not_allow_is_refused(number: bytes, message: bytes) -> None:
+    """Also in an unknown field, and also by the slower parser."""
+    body = b'{"statusCode":200,"messages":"success","hasMore":false,"data":[],"x":%b,"y":"%b"}'
+    decode(LIST, answer(body % (b"1.5", message)))
+    with pytest.raises(ResponseError, match="not JSON"):
+        decode(LIST, answer(body % (number, message)))
+
+
 def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:
-    """What a gateway says is on the exception, its text out of the message."""
+    """A gateway's body is in `.data`; the message of the exception does not repeat it."""
     with pytest.raises(APIError) as caught:
         decode(LIST, answer(b"<h1>Bad gateway</h1>", 502))
     assert caught.value.data == "<h1>Bad gateway</h1>"
@@ -102,7 +122,7 @@ def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:
 
 
 def test_null_stats_are_no_stats() -> None:
-    """`null` in place of `{}`; but not nothing at all."""
+    """`null` means no statistics, as `{}` does; a missing `data` is an error."""
     endpoint = GetMerchantStats()
     assert (
         decode(endpoint, answer({"statusCode": 200, "messages": "success", "data": None})) is None
@@ -156,16 +176,26 @@ DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
         ((), None),
     ],
 )
-def test_retry_after(values: str | tuple[str, ...], expected: float | None) -> None:
-    """Digits, or a date against the answer's own; of several the longest; nothing else."""
+def test_retry_after_is_read(values: str | tuple[str, ...], expected: float | None) -> None:
+    """Digits or a legal HTTP date count, of several the longest; all else is ignored."""
     with pytest.raises(RateLimitError) as caught:
         decode(LIST, answer(b"", 429, retry_after=values, date=DATE))
     assert caught.value.retry_after == expected
 
 
-def test_a_date_without_the_servers_own() -> None:
-    """Without a `Date` of the answer, ours has to do."""
+def test_a_retry_after_date_without_a_date_header() -> None:
+    """Our own clock is used then."""
     with pytest.raises(RateLimitError) as caught:
         decode(LIST, answer(b"", 429, retry_after="Fri, 20 Nov 2099 10:00:00 GMT"))
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 86400
+
+
+def test_a_refusal_of_megabytes_is_kept_in_part() -> None:
+    """Sixty-four kilobytes of its text; a deep tree is not copied."""
+    deep = json.dumps({"statusCode": 400, "messages": "x", "data": [{"a": [1, 2, 3]}] * 300_000})
+    with pytest.raises(BadRequestError) as caught:
+        decode(LIST, answer(deep.encode(), 400))
+    assert isinstance(caught.value.data, str)
+    assert len(caught.value.data) == 64 * 1024
+    assert caught.value.status_code == 400

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from mayar_reviews import (
     Attachment,
+    AuthenticationError,
     InvalidArgumentError,
     RateLimit,
     RetryPolicy,
@@ -16,7 +18,7 @@ from mayar_reviews import (
     StatusUpdate,
 )
 
-from .conftest import Answers
+from .conftest import Answers, sent
 
 NEW = {"payment_link_id": "product-1", "customer_email": "a@b.id", "rating": 5}
 CHANGES = {"review_id": "review-1", "rating": 4}
@@ -116,7 +118,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, Any, str]] = [
     REFUSED,
     ids=[f"{row[0]}-{row[2]}-{row[3]!r:.20}" for row in REFUSED],
 )
-async def test_refused(
+async def test_a_wrong_argument_is_refused(
     method: str,
     arguments: dict[str, Any],
     field: str,
@@ -124,7 +126,7 @@ async def test_refused(
     limit: str,
     answers: Answers,
 ) -> None:
-    """The exception names the field and the limit; nothing is sent, the value is not repeated."""
+    """The error names the field and the limit, not the value. Nothing is sent."""
     async with ReviewsClient("a-key") as client:
         with pytest.raises(InvalidArgumentError) as caught:
             await _call(client, method, {**arguments, field: value})
@@ -155,30 +157,45 @@ ACCEPTED: list[tuple[dict[str, Any], str, Any]] = [
 ]
 
 
+NAMES = {
+    "payment_link_id": "paymentLinkId",
+    "customer_email": "customerEmail",
+    "rating": "rating",
+    "message": "message",
+    "content_review": "contentReview",
+}
+
+
 @pytest.mark.parametrize(
     ("arguments", "field", "value"), ACCEPTED, ids=lambda value: f"{value!r:.30}"
 )
-async def test_accepted(
+async def test_an_allowed_argument_is_sent(
     arguments: dict[str, Any], field: str, value: Any, answers: Answers
 ) -> None:
-    """What the documentation allows goes out, up to the very limit."""
+    """Also at the very limit, and as it was given."""
     answers.post("https://api.mayar.id/hl/v2/reviews/create", status=401)
+    given = list(value) if field == "content_review" else value
     async with ReviewsClient("a-key") as client:
-        with pytest.raises(Exception, match="the API key was not accepted"):
-            await client.create_review(**{**arguments, field: value})
-    assert len(answers.requests) == 1
+        with pytest.raises(AuthenticationError):
+            await client.create_review(**{**arguments, field: given})
+    _, _, request = sent(answers)
+    if not given:
+        given = None
+    elif field == "content_review":
+        given = [{"id": "file-1", "type": "image"}] * len(given)
+    assert json.loads(request["data"]).get(NAMES[field]) == given
 
 
-async def test_nothing_to_update(answers: Answers) -> None:
-    """An update that changes nothing is refused."""
+async def test_an_update_that_changes_nothing_is_refused(answers: Answers) -> None:
+    """Ids and emails only say which review is meant."""
     async with ReviewsClient("a-key") as client:
         with pytest.raises(InvalidArgumentError, match="nothing to update"):
             await client.update_review("review-1", customer_id="customer-1")
     assert not answers.requests
 
 
-async def test_two_statuses_for_one_review(answers: Answers) -> None:
-    """A review given twice with two statuses is refused before anything is sent."""
+async def test_two_statuses_for_one_review_are_refused(answers: Answers) -> None:
+    """Before anything is sent."""
     updates = [StatusUpdate(f"review-{number}", "ACTIVE") for number in range(60)]
     async with ReviewsClient("a-key") as client:
         with pytest.raises(InvalidArgumentError, match="review-3 two statuses"):
@@ -197,8 +214,8 @@ async def test_two_statuses_for_one_review(answers: Answers) -> None:
         (lambda: Attachment(5, "image"), "id"),  # type: ignore[arg-type]
         (lambda: Attachment("file", "image", ""), "multiple_file_id"),
         (lambda: StatusUpdate("ab", "ACTIVE"), "id"),
-        (lambda: StatusUpdate("abc", "active"), "status"),
-        (lambda: StatusUpdate("abc", None), "status"),
+        (lambda: StatusUpdate("abc", "active"), "status"),  # type: ignore[arg-type]
+        (lambda: StatusUpdate("abc", None), "status"),  # type: ignore[arg-type]
         (lambda: StatusUpdate("abc", "ACTIVE", "ab"), "payment_link_id"),
         (lambda: RetryPolicy(attempts=0), "attempts"),
         (lambda: RetryPolicy(attempts=True), "attempts"),
@@ -218,7 +235,7 @@ async def test_two_statuses_for_one_review(answers: Answers) -> None:
     ],
 )
 def test_values_check_themselves(make: Any, field: str) -> None:
-    """A value that cannot be is refused where it is made."""
+    """Each class refuses a wrong value when the object is made."""
     with pytest.raises(InvalidArgumentError) as caught:
         make()
     assert caught.value.field == field

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 from attrs import field, frozen
 
 from mayar_reviews import MayarError, RateLimit, ReviewsClient
-from tests.faults.clock import virtual_time
-from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review, too_many
-from tests.support.harness import EMAIL, KEY, MESSAGE, PRODUCT, assert_no_secret
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review
+from tests.support.harness import EMAIL, KEY, MESSAGE, PRODUCT, assert_frames_tell_no_secret
+from tests.support.steps import Behave, Break, Respond, Step, too_many
 
 CUSTOMER = "customer-ibu"
 
@@ -79,8 +79,8 @@ STATES = [
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.id)
 @virtual_time
-async def test_cancelling(state: State) -> None:
-    """In zero seconds it is over: nothing open, nothing sent again, nothing but CancelledError."""
+async def test_cancelling_ends_a_call_at_once(state: State) -> None:
+    """No time passes, nothing stays open or is sent again, and the error is CancelledError."""
     loop = asyncio.get_running_loop()
     async with FaultServer(
         [make_review(number) for number in range(1, 121)],
@@ -105,10 +105,7 @@ async def test_cancelling(state: State) -> None:
             assert server.ledger.exchanges == exchanges
             if not state.others:  # a connection that was used before is kept, and may be
                 assert server.open_connections == (state.id in KEPT)
-            report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-            for frame in report.stack:
-                if "/tests/" not in frame.filename:
-                    assert_no_secret(f"{frame.filename} {frame.locals}")
+            assert_frames_tell_no_secret(caught.value)
 
 
 # Whose connection has answered in full, and waits in the pool for the next call.
@@ -116,7 +113,7 @@ KEPT = ("backing off", "paused by a 429", "between two looks")
 
 
 @virtual_time
-async def test_an_expired_timeout_of_the_caller_is_the_callers() -> None:
+async def test_a_timeout_of_the_caller_stays_a_timeout_error() -> None:
     """`asyncio.timeout` around a call ends it with TimeoutError, not with one of ours."""
     async with (
         FaultServer(script=(Break("request", "hang"),)) as server,
@@ -130,7 +127,7 @@ async def test_an_expired_timeout_of_the_caller_is_the_callers() -> None:
 
 @virtual_time
 async def test_a_loop_that_is_left_early_leaves_nothing_open() -> None:
-    """Closing a generator between two pages needs no request and leaves no connection in use."""
+    """Closing a generator between two pages sends nothing and leaves no connection in use."""
     async with FaultServer([make_review(number) for number in range(1, 121)]) as server:
         async with ReviewsClient(KEY, base_url=server.url) as client:
             reviews = client.iter_product_reviews(PRODUCT)

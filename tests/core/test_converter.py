@@ -9,9 +9,13 @@ import pytest
 from mayar_reviews import ResponseError
 from tests.support.pages import LIST, PAGE, REVIEW, answer, decode, page_of
 
+from .conftest import example
 
-def test_only_what_is_required_is_required() -> None:
-    """A review without anything optional has `None` and `()` in its place."""
+PRODUCT = {"paymentLinkId": "product-1"}
+
+
+def test_optional_fields_may_be_missing() -> None:
+    """They are `None` or `()` then."""
     (review,) = decode(LIST, page_of()).data
     assert review.message is None
     assert (review.multiple_image, review.content) == ((), ())
@@ -30,14 +34,54 @@ def test_only_what_is_required_is_required() -> None:
         {"multipleImage": [{"description": None}, {}, None]},
     ],
 )
-def test_whatever_is_optional_may_be_null(fields: dict[str, Any]) -> None:
-    """At any depth: missing or null is no fault."""
+def test_optional_fields_may_be_null(fields: dict[str, Any]) -> None:
+    """At any depth."""
     decode(LIST, page_of(**fields))
 
 
+def test_nulls_in_arrays_are_left_out_and_shift_nothing() -> None:
+    """Each review keeps its own images and contents, wherever the nulls stand."""
+
+    def images(*ids: str | None) -> list[Any]:
+        return [one and {"id": one} for one in ids]
+
+    arrays = [("a", None), (None, None), (None, "b", None, "c"), (), ("d",)]
+    reviews = [REVIEW | {"multipleImage": images(*ids), "content": images(*ids)} for ids in arrays]
+    reviews.insert(2, REVIEW | {"multipleImage": None})
+    page = decode(LIST, answer(PAGE | {"data": reviews}))
+    expected = [("a",), (), (), ("b", "c"), (), ("d",)]
+    assert [tuple(image.id for image in one.multiple_image) for one in page.data] == expected
+    assert [tuple(content.id for content in one.content) for one in page.data] == expected
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        REVIEW,
+        REVIEW | {"status": "NEW", "multipleImage": [None, {}], "content": [{}, {"file": None}]},
+        REVIEW | {"customer": {}, "paymentLink": {}, "unknown": [{"x": 1}]},
+        *(one | PRODUCT for one in example("merchant_reviews")["data"]),
+        *(one | PRODUCT for one in example("product_reviews")["data"]),
+        example("customer_review")["data"] | PRODUCT,
+    ],
+)
+def test_a_page_that_fits_takes_the_fast_path(
+    review: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every model in it is made column by column; one by one only what does not fit is looked at."""
+
+    def slow(*_: object) -> None:
+        raise AssertionError("a review was looked at by itself")
+
+    monkeypatch.setattr("mayar_reviews.converter.structure", slow)
+    assert len(decode(LIST, answer(PAGE | {"data": [review, REVIEW]})).data) == 2
+    with pytest.raises(AssertionError, match="by itself"):
+        decode(LIST, answer(PAGE | {"data": [review | {"rating": "5"}]}))
+
+
 @pytest.mark.parametrize("field", REVIEW)
-def test_a_required_field_is_missed(field: str) -> None:
-    """The path says which one."""
+def test_a_missing_required_field_is_named(field: str) -> None:
+    """The path in the error says which field is missing or null."""
     without = {name: value for name, value in REVIEW.items() if name != field}
     with pytest.raises(ResponseError, match="required") as caught:
         decode(LIST, answer(PAGE | {"data": [REVIEW, without]}))
@@ -73,8 +117,8 @@ WRONG: tuple[Any, ...] = (4.7, 5.0, "5", True, [5], {})
     ],
     ids=repr,
 )
-def test_nothing_is_coerced(fields: dict[str, Any], path: str) -> None:
-    """A value of a wrong type is told by its path and types, never by itself."""
+def test_a_value_of_a_wrong_type_is_refused(fields: dict[str, Any], path: str) -> None:
+    """The error names the path and the types, never the value."""
     with pytest.raises(ResponseError) as caught:
         decode(LIST, page_of(**fields))
     assert caught.value.path == path
@@ -82,8 +126,8 @@ def test_nothing_is_coerced(fields: dict[str, Any], path: str) -> None:
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-def test_a_hostile_page_is_explained_by_its_first_fault() -> None:
-    """A million wrong items are not a million reports."""
+def test_a_page_of_a_million_wrong_items_gets_one_error() -> None:
+    """Only the first fault is explained."""
     with pytest.raises(ResponseError) as caught:
         decode(
             LIST,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from mayar_reviews import ConflictError, ReviewsClient
-from tests.faults.clock import virtual_time
-from tests.faults.server import Break, FaultServer, Respond, Step, make_review
+from mayar_reviews import Attachment, ConflictError, OutcomeUnknownError, ReviewsClient
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review, wall_clock
 from tests.support.harness import EMAIL, MESSAGE, PRODUCT, observed
+from tests.support.steps import Behave, Break, Respond, Step, too_many
 
 CUSTOMER = "customer-ibu"
 
@@ -33,10 +35,10 @@ def _create(client: ReviewsClient, **others: Any) -> Awaitable[Any]:
     ],
 )
 @virtual_time
-async def test_a_creation_in_doubt_meets_what_is_there(
+async def test_a_creation_in_doubt_finds_a_review(
     step: Step, rating: int, message: str | None, same: bool
 ) -> None:
-    """The review asked for is returned; another one is a conflict, and is shown."""
+    """The review that was asked for is returned. Another one is a conflict, with `.existing`."""
     there = make_review(
         7, paymentLinkId=PRODUCT, customerId=CUSTOMER, rating=rating, message=message
     )
@@ -50,3 +52,125 @@ async def test_a_creation_in_doubt_meets_what_is_there(
             assert outcome.error.existing is not None
             assert outcome.error.existing.id == "review-7"
             assert outcome.error.existing.rating == rating
+
+
+@pytest.mark.parametrize("clock_off", [0.0, -600.0, 600.0])
+@pytest.mark.parametrize("attachments", [(), (Attachment("file-1", "image"),)])
+@pytest.mark.parametrize("how", ["close", "hang"])
+@virtual_time
+async def test_a_review_made_since_we_sent_is_ours_whatever_became_of_its_text(
+    how: Literal["close", "hang"], clock_off: float, attachments: tuple[Attachment, ...]
+) -> None:
+    """The server tidies the text, and its clock is minutes off: `createdAt` tells all the same."""
+    async with FaultServer(
+        customers={EMAIL: CUSTOMER},
+        script=(Break("request", how, on="create", commit=True),),
+        clock=lambda: wall_clock() + int(clock_off * 1000),
+    ) as server:
+
+        async def create(client: ReviewsClient) -> Any:
+            task = asyncio.ensure_future(_create(client, content_review=attachments))
+            while not server.reviews:
+                await asyncio.sleep(0)
+            server.reviews[0]["message"] = "Tidied"
+            return await task
+
+        outcome = await observed(server, create)
+        assert outcome.result.message == "Tidied"
+        assert len(server.ledger.creations) == 1
+
+
+@pytest.mark.parametrize("clock_off", [0.0, -600.0, 600.0])
+@pytest.mark.parametrize("age", [10.0, 86_400.0])
+@virtual_time
+async def test_no_photo_is_lost_to_an_older_review(clock_off: float, age: float) -> None:
+    """With attachments an older review is never ours, though rating and message are the same."""
+    created = wall_clock() + int((clock_off - age) * 1000)
+    there = make_review(
+        7,
+        paymentLinkId=PRODUCT,
+        customerId=CUSTOMER,
+        rating=5,
+        message=MESSAGE,
+        createdAt=created,
+        updatedAt=created,
+    )
+    async with FaultServer(
+        [there],
+        customers={EMAIL: CUSTOMER},
+        script=(Respond(502, on="create"),),
+        clock=lambda: wall_clock() + int(clock_off * 1000),
+    ) as server:
+        photo = Attachment("file-1", "image")
+        outcome = await observed(server, lambda client: _create(client, content_review=[photo]))
+        assert isinstance(outcome.error, ConflictError)
+        assert outcome.error.existing is not None
+        assert outcome.error.existing.id == "review-7"
+        assert len(server.ledger.creations) == 1
+
+
+@virtual_time
+async def test_without_the_servers_clock_attachments_stay_in_doubt() -> None:
+    """No `Date`: nothing tells whether the review that is there has the photo."""
+    there = make_review(7, paymentLinkId=PRODUCT, customerId=CUSTOMER, rating=5, message=MESSAGE)
+    no_date = [("Date", None)]
+    async with FaultServer(
+        [there],
+        customers={EMAIL: CUSTOMER},
+        script=(
+            Respond(502, on="create", headers=no_date),
+            Behave(on="customer", headers=no_date),
+            Behave(on="customer_review", headers=no_date),
+        ),
+    ) as server:
+        photo = Attachment("file-1", "image")
+        outcome = await observed(server, lambda client: _create(client, content_review=[photo]))
+        assert isinstance(outcome.error, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        (too_many("60", on="create"), Respond(502, on="create")),
+        (Respond(502, on="create"), Behave(on="customer_review", drip=(40, 1.0))),
+    ],
+)
+@pytest.mark.parametrize("attachments", [(), (Attachment("file-1", "image"),)])
+@virtual_time
+async def test_a_review_that_somebody_else_made_meanwhile_is_a_conflict(
+    script: tuple[Step, ...], attachments: tuple[Attachment, ...]
+) -> None:
+    """Whether it was made during a pause before we sent, or with another rating."""
+    async with FaultServer(customers={EMAIL: CUSTOMER}, script=script) as server:
+
+        async def create(client: ReviewsClient) -> Any:
+            task = asyncio.ensure_future(_create(client, content_review=attachments))
+            server.store.add_review(PRODUCT, customerId=CUSTOMER, rating=1, message="Other")
+            return await task
+
+        outcome = await observed(server, create)
+        assert isinstance(outcome.error, ConflictError)
+        assert outcome.error.existing is not None
+        assert outcome.error.existing.message == "Other"
+
+
+@virtual_time
+async def test_the_clock_that_was_heard_last_counts() -> None:
+    """An answer without `Date` does not undo what earlier answers told."""
+    no_date = [("Date", None)]
+    script = (
+        Respond(502, on="create", commit=True),
+        Behave(on="customer"),
+        Behave(on="customer_review", headers=no_date),
+    )
+    async with FaultServer(customers={EMAIL: CUSTOMER}, script=script) as server:
+
+        async def create(client: ReviewsClient) -> Any:
+            task = asyncio.ensure_future(_create(client))
+            while not server.reviews:
+                await asyncio.sleep(0)
+            server.reviews[0]["message"] = "Tidied"
+            return await task
+
+        outcome = await observed(server, create)
+        assert outcome.result.message == "Tidied"

@@ -107,14 +107,14 @@ async def test_create_review(client: ReviewsClient, answers: Answers) -> None:
 async def test_create_review_sends_only_what_is_given(
     client: ReviewsClient, answers: Answers
 ) -> None:
-    """What was not given is not sent as null."""
+    """An argument that is not given is not sent as null."""
     answers.post(f"{ORIGIN}/reviews/create", payload=example("create_review"))
-    await client.create_review(payment_link_id=PRODUCT, customer_email=EMAIL, rating=1)
+    await client.create_review(payment_link_id=PRODUCT, customer_email=EMAIL, rating=5)
     _, _, request = sent(answers)
     assert json.loads(request["data"]) == {
         "paymentLinkId": PRODUCT,
         "customerEmail": EMAIL,
-        "rating": 1,
+        "rating": 5,
     }
 
 
@@ -198,7 +198,7 @@ async def test_list_product_reviews(client: ReviewsClient, answers: Answers) -> 
 async def test_list_product_reviews_with_the_apis_defaults(
     client: ReviewsClient, answers: Answers
 ) -> None:
-    """What is not asked for is left to the API."""
+    """An argument that is not given is not sent."""
     answers.get(f"{ORIGIN}/products/{PRODUCT}/reviews", payload=example("product_reviews"))
     assert len((await client.list_product_reviews(PRODUCT)).data) == 1
 
@@ -206,12 +206,11 @@ async def test_list_product_reviews_with_the_apis_defaults(
 async def test_list_reviews(client: ReviewsClient, answers: Answers) -> None:
     """The store-wide list, with all its filters."""
     url = (
-        f"{ORIGIN}/reviews?limit=5&startingAfter=abc&status=ARCHIVED"
-        f"&paymentLinkId={PRODUCT}&rating=1"
+        f"{ORIGIN}/reviews?limit=5&startingAfter=abc&status=ACTIVE&paymentLinkId={PRODUCT}&rating=5"
     )
     answers.get(url, payload=example("merchant_reviews"))
     page = await client.list_reviews(
-        limit=5, starting_after="abc", status="ARCHIVED", payment_link_id=PRODUCT, rating=1
+        limit=5, starting_after="abc", status="ACTIVE", payment_link_id=PRODUCT, rating=5
     )
     assert page.data[0].multiple_image == (
         ReviewImage(
@@ -224,7 +223,7 @@ async def test_list_reviews(client: ReviewsClient, answers: Answers) -> None:
 
 
 async def test_get_product_stats(client: ReviewsClient, answers: Answers) -> None:
-    """Figures of a product, from five stars down."""
+    """The statistics of a product, from five stars down."""
     answers.get(f"{ORIGIN}/products/{PRODUCT}/reviews/stats", payload=example("review_stats"))
     stats = await client.get_product_stats(PRODUCT)
     assert stats == ReviewStats(
@@ -245,7 +244,7 @@ async def test_get_product_stats(client: ReviewsClient, answers: Answers) -> Non
 
 @pytest.mark.parametrize("average", [5, 4.75])
 async def test_get_merchant_stats(average: float, client: ReviewsClient, answers: Answers) -> None:
-    """Figures of the store; the average may be an integer."""
+    """The statistics of the store; the average may be an integer."""
     payload = example("review_stats")
     payload["data"]["average"] = average
     answers.get(f"{ORIGIN}/merchants/reviews/stats", payload=payload)
@@ -255,7 +254,7 @@ async def test_get_merchant_stats(average: float, client: ReviewsClient, answers
 
 
 async def test_stats_without_active_reviews(client: ReviewsClient, answers: Answers) -> None:
-    """An empty object, for there is nothing to count: `None`."""
+    """An empty object means that there is nothing to count: `None`."""
     payload = example("review_stats_empty")
     answers.get(f"{ORIGIN}/merchants/reviews/stats", payload=payload)
     answers.get(f"{ORIGIN}/products/{PRODUCT}/reviews/stats", payload=payload)
@@ -298,7 +297,7 @@ def _list(client: ReviewsClient) -> Awaitable[Any]:
         (_list, LIST, 404, "Not Found", NotFoundError),
     ],
 )
-async def test_a_documented_refusal(
+async def test_a_documented_refusal_has_its_class_and_its_text(
     call: Callable[[ReviewsClient], Awaitable[Any]],
     where: tuple[str, str],
     status: int,
@@ -307,7 +306,7 @@ async def test_a_documented_refusal(
     client: ReviewsClient,
     answers: Answers,
 ) -> None:
-    """Its own class, Mayar's text whole, an English sentence, at once."""
+    """It is raised at once, with Mayar's whole text and an English sentence."""
     data = [{"field": "rating", "message": "must be a number"}]
     answers.add(
         where[1],
@@ -340,7 +339,7 @@ async def test_a_documented_server_error_of_an_update(
     client: ReviewsClient,
     answers: Answers,
 ) -> None:
-    """Tried again, as it sets values; in the end the outcome is unknown."""
+    """It is tried again, as an update sets values; in the end the outcome is unknown."""
     payload = {"statusCode": 500, "messages": messages}
     answers.post(where[1], status=500, payload=payload, repeat=True)
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -356,7 +355,7 @@ async def test_a_documented_server_error_of_an_update(
 async def test_a_documented_server_error_of_a_creation(
     messages: str, client: ReviewsClient, answers: Answers
 ) -> None:
-    """Looked up before anything is sent again; the customer unknown, it ends in doubt."""
+    """The review is looked for first; as the customer is unknown, so is the outcome."""
     payload = {"statusCode": 500, "messages": messages}
     answers.post(CREATE[1], status=500, payload=payload, repeat=True)
     answers.get(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from typing import Any
 
+import aiohttp
 import pytest
 
 from mayar_reviews import (
@@ -16,11 +18,13 @@ from mayar_reviews import (
     ReviewsClient,
     ReviewStatus,
 )
-from tests.faults.clock import virtual_time
-from tests.faults.server import Behave, Break, FaultServer, Respond, Step, make_review
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
+from tests.support.steps import Behave, Break, Respond, Step
 
 from .conftest import ORIGIN, REVIEW, Answers, example
+from .conftest import PRODUCT as SHOWN
 
 WHOLE = [f"review-{number}" for number in range(1, 131)]
 
@@ -55,8 +59,10 @@ INTERRUPTIONS: dict[str, Step] = {
     ],
 )
 @virtual_time
-async def test_resuming_where_it_stopped(name: str, pages_before: int) -> None:
-    """What came before the failure and what comes after resuming is the whole list, once."""
+async def test_a_list_is_whole_or_says_where_it_stopped_and_resumes_there(
+    name: str, pages_before: int
+) -> None:
+    """The reviews before the failure and those after resuming are the list, each once."""
     script = (*(Behave() for _ in range(pages_before)), INTERRUPTIONS[name])
     async with (
         _server(*script) as server,
@@ -77,7 +83,7 @@ async def test_resuming_where_it_stopped(name: str, pages_before: int) -> None:
 
 @virtual_time
 async def test_a_page_says_where_to_resume_after_it() -> None:
-    """`page.next_starting_after` goes on after the page, for a process that starts anew."""
+    """Another process can go on from `page.next_starting_after`."""
     async with _server() as server:
         async with client_of(server) as client:
             pages = client.iter_product_review_pages(PRODUCT, page_size=30)
@@ -109,6 +115,24 @@ async def test_a_cycle_of_cursors_ends() -> None:
 
 
 @virtual_time
+async def test_a_cycle_that_leads_back_to_where_a_walk_was_resumed_ends() -> None:
+    """Resumed at A, then B, then A again: the walk ends before any review comes twice."""
+
+    def cycle(reviews: list[Any], cursor: str | None, limit: int) -> tuple[list[Any], str]:
+        start, following = {"A": (10, "B"), "B": (20, "A")}[str(cursor)]
+        return reviews[start : start + 10], following
+
+    async with _server(paginate=cycle) as server, client_of(server) as client:
+        got = []
+        with pytest.raises(PaginationError) as caught:
+            async for review in client.iter_product_reviews(PRODUCT, starting_after="A"):
+                got.append(review.id)
+        assert got == WHOLE[10:20]
+        assert caught.value.starting_after == "B"
+        assert server.ledger.exchanges == 2
+
+
+@virtual_time
 async def test_an_empty_page_in_the_middle_is_not_the_end() -> None:
     """Ninety-nine empty pages with `hasMore` are walked over."""
 
@@ -124,8 +148,8 @@ async def test_an_empty_page_in_the_middle_is_not_the_end() -> None:
 
 
 @virtual_time
-async def test_a_hundred_empty_pages_in_a_row_are_enough() -> None:
-    """A list that only promises ends after the hundredth empty page."""
+async def test_a_hundred_empty_pages_in_a_row_end_the_walk() -> None:
+    """The server would say `hasMore` for ever."""
 
     def endless(reviews: list[Any], cursor: str | None, limit: int) -> tuple[list[Any], str]:
         page = int(cursor or 0)
@@ -136,6 +160,25 @@ async def test_a_hundred_empty_pages_in_a_row_are_enough() -> None:
             [review async for review in client.iter_product_reviews(PRODUCT)]
         assert server.ledger.exchanges == 101
         assert caught.value.starting_after == "100"
+
+
+@pytest.mark.parametrize("empty_pages", [99, 100])
+@virtual_time
+async def test_the_empty_pages_are_counted_from_the_first_page(empty_pages: int) -> None:
+    """Ninety-nine empty pages at the start are walked over, the hundredth ends the walk."""
+
+    def late(reviews: list[Any], cursor: str | None, limit: int) -> tuple[list[Any], str | None]:
+        page = int(cursor or 0)
+        return (reviews[:10], None) if page == empty_pages else ([], str(page + 1))
+
+    async with _server(paginate=late) as server, client_of(server) as client:
+        walk = client.iter_product_reviews(PRODUCT)
+        if empty_pages == 99:
+            assert [review.id async for review in walk] == WHOLE[:10]
+        else:
+            with pytest.raises(PaginationError, match="100 pages in a row"):
+                await anext(walk)
+        assert server.ledger.exchanges == 100
 
 
 @virtual_time
@@ -151,7 +194,7 @@ async def test_a_review_pushed_onto_the_next_page_comes_once() -> None:
     async with _server(paginate=growing) as server, client_of(server) as client:
         assert [review.id async for review in client.iter_product_reviews(PRODUCT)] == WHOLE
         pages = [page async for page in client.iter_product_review_pages(PRODUCT)]
-        assert len(pages[1].data) == 23  # as sent
+        assert [len(page.data) for page in pages] == [20] * 6 + [10]
 
 
 @virtual_time
@@ -186,18 +229,20 @@ async def test_a_cursor_is_sent_as_it_came_whatever_it_holds(cursor: str) -> Non
 
 
 @virtual_time
-async def test_a_thousand_empty_pages_with_reviews_between_need_no_recursion() -> None:
-    """A list of thousands of pages is walked by a loop, not by recursion."""
+async def test_more_pages_than_python_can_recurse_into_are_walked() -> None:
+    """A list of very many pages, most of them empty, is walked by a loop."""
+    last = sys.getrecursionlimit() + 80
 
     def long(reviews: list[Any], cursor: str | None, limit: int) -> tuple[list[Any], str | None]:
         page = int(cursor or 0)
         return (
             [make_review(page)] if page % 90 == 0 else [],
-            str(page + 1) if page < 2000 else None,
+            str(page + 1) if page < last else None,
         )
 
     async with _server(paginate=long) as server, client_of(server) as client:
-        assert len([r async for r in client.iter_product_reviews(PRODUCT)]) == 23
+        walked = [r async for r in client.iter_product_reviews(PRODUCT)]
+        assert len(walked) == last // 90 + 1
 
 
 @virtual_time
@@ -212,8 +257,8 @@ async def test_half_an_emoji_does_not_block_a_list() -> None:
 
 
 @virtual_time
-async def test_an_unknown_status_and_unknown_fields_are_no_fault() -> None:
-    """What the API adds later is kept: the status as a string, the fields in `raw`."""
+async def test_an_unknown_status_and_unknown_fields_are_kept() -> None:
+    """The status as a string, the fields in `raw`."""
     async with _server() as server, client_of(server) as client:
         server.reviews[0] |= {"status": "ACTIVE", "helpful": {"up": 3}}
         server.reviews[1]["status"] = "PENDING"
@@ -227,8 +272,8 @@ async def test_an_unknown_status_and_unknown_fields_are_no_fault() -> None:
 
 
 @virtual_time
-async def test_one_bad_review_is_named_by_place_and_type() -> None:
-    """A review of a wrong shape ends the walk, naming where and what, not the value."""
+async def test_a_malformed_review_is_named_by_its_place() -> None:
+    """It ends the walk; the error tells the place and the types, not the value."""
     async with _server() as server, client_of(server) as client:
         server.reviews[70]["customer"]["name"] = ["Ibu Rahasia"]
         with pytest.raises(ResponseError) as caught:
@@ -240,12 +285,17 @@ async def test_one_bad_review_is_named_by_place_and_type() -> None:
 
 @virtual_time
 async def test_a_walk_holds_no_connection_between_pages() -> None:
-    """Between two pages the consumer may take as long as it likes."""
-    async with _server() as server:
-        async with ReviewsClient("key", base_url=server.url) as client:
-            async for _ in client.iter_product_review_pages(PRODUCT):
-                assert (await client.list_product_reviews(PRODUCT)).has_more
+    """Between two pages another call can use the only connection."""
+    connector = aiohttp.TCPConnector(limit=1)
+    async with (
+        _server() as server,
+        aiohttp.ClientSession(connector=connector) as session,
+        ReviewsClient("key", base_url=server.url, session=session, deadline=5.0) as client,
+    ):
+        async for _ in client.iter_product_review_pages(PRODUCT):
+            assert (await client.list_product_reviews(PRODUCT)).has_more
         assert server.ledger.exchanges == 6
+        assert server.open_connections == 1
 
 
 @pytest.mark.parametrize("store", [False, True])
@@ -253,17 +303,19 @@ async def test_iterating_follows_the_cursor(
     store: bool, client: ReviewsClient, answers: Answers
 ) -> None:
     """Reviews and pages come from real async generators that ask for 50 at a time."""
-    base = f"{ORIGIN}/reviews" if store else f"{ORIGIN}/products/{PRODUCT}/reviews"
+    base = f"{ORIGIN}/reviews" if store else f"{ORIGIN}/products/{SHOWN}/reviews"
     one, two = example("product_reviews"), example("product_reviews")
-    one |= {"hasMore": True, "nextStartingAfter": "1767063610103"}
+    one |= {"hasMore": True, "nextStartingAfter": "after-one"}
     two["data"][0]["id"] = "another-review"
     for _ in range(2):
-        answers.get(f"{base}?limit=50", payload=one)
-        answers.get(f"{base}?limit=50&startingAfter=1767063610103", payload=two)
-    reviews = client.iter_product_reviews(PRODUCT)
-    pages = client.iter_product_review_pages(PRODUCT)
+        answers.get(f"{base}?limit=50", payload=one, repeat=True)
+        answers.get(f"{base}?limit=50&startingAfter=after-one", payload=two)
+    reviews = client.iter_product_reviews(SHOWN)
+    pages = client.iter_product_review_pages(SHOWN)
     if store:
         reviews, pages = client.iter_reviews(), client.iter_review_pages()
     assert all(map(inspect.isasyncgen, (reviews, pages)))
     assert [review.id async for review in reviews] == [REVIEW, "another-review"]
-    assert [page.next_starting_after async for page in pages] == ["1767063610103", None]
+    first, second = [page async for page in pages]
+    assert (first.next_starting_after or "").startswith("after-one")
+    assert list(first.raw) + list(second.raw) == one["data"] + two["data"]

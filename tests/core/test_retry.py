@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
 
 import pytest
@@ -15,12 +17,17 @@ from mayar_reviews import (
     MayarError,
     NotFoundError,
     RateLimitError,
+    RequestEvent,
     ResponseError,
     RetryPolicy,
     ServerError,
     retry,
 )
 from mayar_reviews.retry import Effect, Next, decide
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review
+from tests.support.harness import client_of
+from tests.support.steps import Respond
 
 POLICY = RetryPolicy(attempts=4, backoff_initial=0.5, backoff_max=8.0)
 
@@ -91,22 +98,55 @@ def test_the_bound_doubles_up_to_the_largest() -> None:
     assert bounds == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
-def test_the_attempts_are_counted_but_for_429s() -> None:
-    """The fourth failure is the last one; a 429 was not an attempt."""
+@pytest.mark.parametrize("drawn", [0.0, 0.25, 0.5, 1.0])
+def test_a_wait_is_drawn_from_zero_to_its_bound(drawn: float) -> None:
+    """Full jitter: what is drawn is multiplied with the bound, the largest one too."""
+
+    def delay(attempt: int) -> float | None:
+        policy = RetryPolicy(attempts=9, backoff_initial=0.5, backoff_max=8.0)
+        return policy.delay(ServerError(""), attempt, lambda: drawn)
+
+    assert [delay(attempt) for attempt in (1, 2, 5, 6)] == [
+        *(drawn * 0.5, drawn * 1.0, drawn * 8.0, drawn * 8.0)
+    ]
+
+
+@virtual_time
+async def test_the_waits_of_a_client_differ() -> None:
+    """Forty calls that fail at the same moment are not all tried again at the same moment."""
+    random.seed(7)
+    waits: list[float] = []
+
+    def note(event: RequestEvent) -> None:
+        if event.kind == "wait":
+            waits.append(event.seconds)
+
+    async with (
+        FaultServer([make_review(1)], script=(Respond(503, times=40),)) as server,
+        client_of(server, on_event=note) as client,
+    ):
+        await asyncio.gather(*(client.list_reviews() for _ in range(40)))
+    assert len(set(waits)) == 40
+    assert min(waits) < 0.1
+    assert 0.4 < max(waits) <= 0.5
+
+
+def test_a_429_does_not_count_as_an_attempt() -> None:
+    """The fourth failure is the last one, whatever number of 429s came before."""
     assert delay(ServerError(""), 3) is not None
     assert delay(ServerError(""), 4) is None
     assert delay(RateLimitError(""), 400) is not None
 
 
 def test_retry_after_takes_the_place_of_the_backoff() -> None:
-    """To the second, for 429 and 5xx; a zero would be a hot loop."""
+    """For 429 and 5xx; but not a zero, which would make a hot loop."""
     assert delay(RateLimitError("", retry_after=7.0), 3) == 7.0
     assert delay(ServerError("", retry_after=9.0)) == 9.0
     assert delay(RateLimitError("", retry_after=0.0)) == 0.5
 
 
-def test_no_retries_is_none() -> None:
-    """`RetryPolicy.none()` waits for nothing, not even for a 429."""
+def test_the_policy_without_retries_never_waits() -> None:
+    """Not even for a 429."""
     assert RetryPolicy.none() == RetryPolicy(attempts=1)
     for error in (RateLimitError("", retry_after=1.0), ServerError(""), ConnectionFailedError("")):
         assert RetryPolicy.none().delay(error, 1) is None

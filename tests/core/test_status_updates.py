@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import aiohttp
 import pytest
@@ -16,6 +17,10 @@ from mayar_reviews import (
     StatusUpdate,
     StatusUpdateError,
 )
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review
+from tests.support.harness import client_of
+from tests.support.steps import Behave, Break, Respond
 
 from .conftest import ORIGIN, PRODUCT, Answers, example, sent
 
@@ -34,8 +39,8 @@ async def test_update_review_statuses(client: ReviewsClient, answers: Answers) -
     assert bodies[2][-1] == {"id": "last", "status": "ACTIVE"}
 
 
-async def test_no_status_to_update_is_no_request(client: ReviewsClient, answers: Answers) -> None:
-    """Any number of reviews includes none, and the same update twice is one."""
+async def test_no_updates_are_no_request(client: ReviewsClient, answers: Answers) -> None:
+    """And the same update given twice is sent once."""
     await client.update_review_statuses([])
     assert not answers.requests
     answers.post(f"{ORIGIN}/reviews/bulk-status/update", payload=example("bulk_status_update"))
@@ -44,29 +49,57 @@ async def test_no_status_to_update_is_no_request(client: ReviewsClient, answers:
     assert len(json.loads(request["data"])["input"]) == 1
 
 
-async def test_a_failed_status_update_names_every_review(
-    client: ReviewsClient, answers: Answers
-) -> None:
-    """Half-way a request is refused: every id is told once, and nothing is sent after it."""
-    url = f"{ORIGIN}/reviews/bulk-status/update"
-    refusal = {"statusCode": 400, "messages": "Review is not valid! Please check your payload."}
-    answers.post(url, payload=example("bulk_status_update"))
-    answers.post(url, status=400, payload=refusal)
+@pytest.mark.parametrize("stale", [[0], [49], [50, 51], [3, 60, 119], list(range(0, 120, 17))])
+@virtual_time
+async def test_one_stale_id_does_not_stop_the_others(stale: list[int]) -> None:
+    """A refused request is halved until the refused reviews are known; the others are applied."""
     ids = [f"review-{number}" for number in range(120)]
-    with pytest.raises(StatusUpdateError) as caught:
-        await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
-    error = caught.value
-    assert error.applied == tuple(ids[:50])
-    assert error.unknown == ()
-    assert error.not_sent == tuple(ids[50:])
-    assert isinstance(error.__cause__, BadRequestError)
-    assert error.attempts == 2
+    there = [make_review(n) for n in range(120) if n not in stale]
+    async with FaultServer(there) as server, client_of(server) as client:
+        with pytest.raises(StatusUpdateError) as caught:
+            await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
+        error = caught.value
+        assert error.refused == tuple(ids[number] for number in stale)
+        assert set(error.applied) == {one["id"] for one in there}
+        assert error.unknown == error.not_sent == ()
+        assert isinstance(error.__cause__, BadRequestError)
+        assert {one["status"] for one in server.reviews} == {"ARCHIVED"}
+        assert server.ledger.exchanges <= 3 + 2 * math.ceil(math.log2(50)) * len(stale)
+        assert error.attempts == server.ledger.exchanges
+
+
+@virtual_time
+async def test_a_server_that_refuses_everything_is_not_asked_for_each_review() -> None:
+    """After fifty refused reviews in a row the rest is not sent."""
+    ids = [f"stale-{number}" for number in range(500)]
+    async with FaultServer([make_review(1)]) as server, client_of(server) as client:
+        with pytest.raises(StatusUpdateError) as caught:
+            await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
+        assert caught.value.refused == tuple(ids[:50])
+        assert caught.value.not_sent == tuple(ids[50:])
+        assert server.ledger.exchanges == 99
+
+
+@virtual_time
+async def test_a_failure_while_halving_names_every_review() -> None:
+    """What was applied, refused, left in doubt and never sent."""
+    ids = [f"review-{number}" for number in range(120)]
+    there = [make_review(n) for n in range(120) if n != 10]
+    async with FaultServer(there) as server, client_of(server) as client:
+        server.script += [Behave(times=3), Break("request", times=4, commit=True)]
+        with pytest.raises(StatusUpdateError) as caught:
+            await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
+        error = caught.value
+        named = (*error.applied, *error.refused, *error.unknown, *error.not_sent)
+        assert sorted(named) == sorted(ids)
+        assert error.unknown
+        assert isinstance(error.__cause__, ConnectionLostError)
 
 
 async def test_a_status_update_in_doubt_names_every_review(
     client: ReviewsClient, answers: Answers
 ) -> None:
-    """Half-way the answers stay away: the reviews of that request are in doubt."""
+    """The second request gets no answer: its reviews are in doubt."""
     url = f"{ORIGIN}/reviews/bulk-status/update"
     answers.post(url, payload=example("bulk_status_update"))
     answers.post(url, exception=aiohttp.ServerDisconnectedError(), repeat=True)
@@ -79,3 +112,17 @@ async def test_a_status_update_in_doubt_names_every_review(
     assert error.not_sent == tuple(ids[100:])
     assert isinstance(error.__cause__, ConnectionLostError)
     assert error.attempts == 5
+
+
+@virtual_time
+async def test_a_refusal_after_a_lost_answer_is_halved_too() -> None:
+    """The request sets values: the doubt does not matter."""
+    ids = [f"review-{n}" for n in range(49)] + ["stale-1"] + [f"review-{n}" for n in range(49, 99)]
+    there = [make_review(n) for n in range(100)]
+    async with FaultServer(there, script=(Respond(502, on="bulk_status"),)) as server:
+        async with client_of(server) as client:
+            with pytest.raises(StatusUpdateError) as caught:
+                await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
+        assert caught.value.refused == ("stale-1",)
+        assert len(caught.value.applied) == 99
+        assert caught.value.unknown == caught.value.not_sent == ()

@@ -10,9 +10,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.faults.clock import virtual_time
-from tests.faults.server import Break, FaultServer, Respond, make_review
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import EMAIL, MESSAGE, PRODUCT, assert_no_secret, client_of
+from tests.support.steps import Break, Respond
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 @virtual_time
 async def test_spans_tell_every_request_and_nothing_personal(spans: InMemorySpanExporter) -> None:
-    """A span for each exchange, but for the look-up whose URL holds an email."""
+    """Each exchange has a span, except the look-up whose URL holds an email."""
     script = (Break("request", on="create", commit=True), Respond(503, on="product_reviews"))
     async with (
         FaultServer([make_review(1)], customers={EMAIL: "customer-1"}, script=script) as server,

@@ -11,15 +11,18 @@ import pytest
 from mayar_reviews import (
     ConnectionFailedError,
     ConnectionLostError,
+    MayarError,
     RequestEvent,
     RetryPolicy,
     ReviewsClient,
     StatusUpdate,
     StatusUpdateError,
 )
-from tests.faults.clock import virtual_time
-from tests.faults.server import Break, FaultServer, make_review, tls_contexts
+from tests.support.clock import virtual_time
+from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import EMAIL, KEY, MESSAGE, PRODUCT, assert_tells_no_secret, client_of
+from tests.support.steps import Break
+from tests.support.tls import tls_contexts
 
 from .conftest import ORIGIN, Answers
 
@@ -37,13 +40,13 @@ from .conftest import ORIGIN, Answers
     ],
     ids=repr,
 )
-async def test_a_broken_connection(
+async def test_a_failure_of_aiohttp_becomes_one_of_ours(
     exception: Exception,
     expected: type[Exception],
     client: ReviewsClient,
     answers: Answers,
 ) -> None:
-    """Each of aiohttp's failures becomes one of ours, after four attempts."""
+    """After four attempts, and without aiohttp's exception as its cause."""
     answers.get(f"{ORIGIN}/reviews", exception=exception, repeat=True)
     with pytest.raises(expected) as caught:
         await client.list_reviews()
@@ -84,8 +87,8 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tls_contexts(tmp_path_factory.mktemp("tls"))
 
 
-def test_a_certificate_that_nobody_vouches_for(contexts: Any) -> None:
-    """It is not trusted, not tried again, and not a ValueError about something else."""
+def test_an_untrusted_certificate_is_not_tried_again(contexts: Any) -> None:
+    """The error names the certificate, and nothing was sent."""
 
     @virtual_time
     async def scenario() -> None:
@@ -120,8 +123,8 @@ def test_tls_with_a_lent_session(contexts: Any) -> None:
     scenario()
 
 
-def test_a_handshake_that_hangs_never_sent_anything(contexts: Any) -> None:
-    """A write that got no further than TLS was not sent: it is tried again, and fails as that."""
+def test_a_write_that_got_no_further_than_tls_was_not_sent(contexts: Any) -> None:
+    """It is tried again, and fails as a connection that never came about."""
 
     @virtual_time
     async def scenario() -> None:
@@ -148,8 +151,8 @@ def test_a_handshake_that_hangs_never_sent_anything(contexts: Any) -> None:
 
 
 @virtual_time
-async def test_a_closed_port_is_tried_again_and_reported_as_never_reached() -> None:
-    """Refused connections: every call, a write too, is tried as often as the policy says."""
+async def test_a_closed_port_is_tried_again() -> None:
+    """Also by a write; the error says that nothing was sent."""
     async with FaultServer() as server:
         url = server.url
     async with ReviewsClient(KEY, base_url=url, rate_limit=None) as client:
@@ -167,7 +170,7 @@ async def test_a_closed_port_is_tried_again_and_reported_as_never_reached() -> N
 
 @virtual_time
 async def test_a_stale_connection_costs_a_read_one_attempt() -> None:
-    """A read that meets a closed connection is repeated: an attempt that no server can see."""
+    """The server cannot see an attempt on a connection that it has closed."""
     reviews = [make_review(number) for number in range(1, 121)]
     async with FaultServer(reviews, script=(Break("answer", "close"),)) as server:
         events: list[RequestEvent] = []
@@ -178,3 +181,56 @@ async def test_a_stale_connection_costs_a_read_one_attempt() -> None:
         reasons = [event.reason for event in events if event.kind == "attempt"]
         assert reasons.count(None) == 3
         assert reasons.count("ConnectionLostError") == len(reasons) - 3 <= 1
+
+
+@virtual_time
+async def test_an_idle_connection_is_kept_for_four_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter than the five seconds after which many servers close it."""
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("aiohttp.connector.monotonic", loop.time)
+    async with FaultServer([make_review(1)]) as server, client_of(server) as client:
+        await client.list_reviews()
+        await asyncio.sleep(3.9)
+        assert server.open_connections == 1
+        await client.list_reviews()
+        assert server.open_connections == 1  # the same one
+        await asyncio.sleep(3.9)
+        assert server.open_connections == 1
+        await asyncio.sleep(1.1)
+        assert server.open_connections == 0
+
+
+async def test_a_server_that_speaks_on_accept_is_asked_once_an_attempt() -> None:
+    """Nothing was sent, so a write is not in doubt; and no connection follows the other at once."""
+    accepted = 0
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        policy = RetryPolicy(attempts=3, backoff_initial=0)
+        async with ReviewsClient("key", base_url=url, rate_limit=None, retry=policy) as client:
+            with pytest.raises(MayarError) as caught:
+                await client.update_review("review-1", rating=3)
+    assert caught.value.attempts == accepted == 3
+
+
+@pytest.mark.parametrize("ticks", range(1, 6))
+@virtual_time
+async def test_closing_while_connecting_leaves_no_doubt(ticks: int) -> None:
+    """A write whose connection was never used was not sent."""
+    async with FaultServer(customers={EMAIL: "customer-1"}) as server:
+        client = ReviewsClient("key", base_url=server.url, rate_limit=None)
+        creation = client.create_review(payment_link_id=PRODUCT, customer_email=EMAIL, rating=5)
+        task = asyncio.ensure_future(creation)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await client.aclose()
+        with pytest.raises(MayarError) as caught:
+            await task
+        if not server.ledger.entries:
+            assert isinstance(caught.value, ConnectionFailedError)

@@ -26,7 +26,7 @@ from mayar_reviews import (
     ServerError,
     ValidationError,
 )
-from tests.faults.server import Behave, Break, Raw, Respond, Step, bomb, redirect
+from tests.support.steps import Behave, Break, Raw, Respond, Step, bomb, redirect
 
 EVER = math.inf
 FEW = RetryPolicy(attempts=2, backoff_initial=0.1)
@@ -56,7 +56,7 @@ PASSING: dict[str, tuple[Callable[..., Step], type[MayarError]]] = {
     ),
     "closed on accept": (lambda **step: Break("accept", "close", **step), ConnectionLostError),
     "closed after the headers": (
-        lambda **step: Break("headers", "close", **step),
+        lambda **step: Break("request head", "close", **step),
         ConnectionLostError,
     ),
     "closed after the request": (
@@ -68,9 +68,15 @@ PASSING: dict[str, tuple[Callable[..., Step], type[MayarError]]] = {
         ConnectionLostError,
     ),
     "hangs before the head": (lambda **step: Break("request", "hang", **step), ConnectionLostError),
-    "hangs after the head": (lambda **step: Break("head", "hang", **step), ConnectionLostError),
+    "hangs after the head": (
+        lambda **step: Break("answer head", "hang", **step),
+        ConnectionLostError,
+    ),
     "hangs in the body": (lambda **step: Break("body", "hang", **step), ConnectionLostError),
-    "closed after the head": (lambda **step: Break("head", "close", **step), ConnectionLostError),
+    "closed after the head": (
+        lambda **step: Break("answer head", "close", **step),
+        ConnectionLostError,
+    ),
     "closed in the body": (lambda **step: Break("body", "close", **step), ConnectionLostError),
     "reset in the body": (lambda **step: Break("body", "reset", **step), ConnectionLostError),
     "cut in a chunk": (
@@ -133,7 +139,7 @@ PASSING: dict[str, tuple[Callable[..., Step], type[MayarError]]] = {
 def _leaves_doubt(fault: Step) -> bool:
     """Whether the server had the whole request, and may have done what it asks."""
     if isinstance(fault, Break):
-        return fault.where not in ("accept", "headers")
+        return fault.where not in ("accept", "request head")
     return isinstance(fault, Respond | Raw)
 
 

@@ -31,8 +31,9 @@ from mayar_reviews import (
     ReviewStats,
     StatusUpdate,
 )
-from tests.faults.server import FaultServer, Respond, Step, make_review
+from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import EMAIL, MESSAGE, PRODUCT, observed
+from tests.support.steps import Respond, Step
 
 CUSTOMER = "customer-ibu"
 ALL = [f"review-{number}" for number in range(1, 121)]
@@ -65,7 +66,7 @@ def _is_updated(review: Review, server: FaultServer) -> None:
 
 def _has_the_image(review: Review, server: FaultServer) -> None:
     assert review.id == "review-1"
-    assert len(server.review("review-1")["content"]) == 1
+    assert len(server.review("review-1")["multipleImage"]) == 1
 
 
 def _all_are_archived(nothing: None, server: FaultServer) -> None:

@@ -17,8 +17,8 @@ from mayar_reviews import (
     ServerError,
     ValidationError,
 )
-from tests.faults.clock import virtual_time
-from tests.faults.server import Break, Respond, redirect, too_many
+from tests.support.clock import virtual_time
+from tests.support.steps import Break, Respond, redirect, too_many
 
 from .causes import EVER, FEW, LASTING, LEAVING_DOUBT, ONE, envelope
 from .matrix import Row, every, hold
@@ -66,10 +66,10 @@ ROWS = [
         creations=1, committed=1, exchanges=3),
     Row("create, done, null data", "create", (Respond(200, envelope(None), commit=True),),
         creations=1, committed=1, exchanges=3),
-    Row("create, closed after the headers", "create", (Break("headers", on="create"),),
+    Row("create, closed after the headers", "create", (Break("request head", on="create"),),
         creations=2, committed=1, exchanges=6),
     Row("create, 500, then closed after the headers", "create",
-        (Respond(500, on="create"), Break("headers", on="create")), creations=3, committed=1),
+        (Respond(500, on="create"), Break("request head", on="create")), creations=3, committed=1),
     Row("create, closed on accept", "create", (Break("accept"),), creations=1, committed=1),
     Row("create, not done, wrong types", "create", (Respond(200, envelope({"id": 1})),),
         creations=2, committed=1, exchanges=6),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mayar_reviews import RateLimitError, RetryPolicy
-from tests.faults.clock import virtual_time
-from tests.faults.server import Respond, too_many
+from tests.support.clock import virtual_time
+from tests.support.steps import Respond, too_many
 
 from .causes import EVER, GATEWAY, HTML, ONE
 from .matrix import Row, every, hold
@@ -28,15 +28,17 @@ ROWS = [
         options={"retry": ONE}, seconds=(0, 0.01)),
     Row("429 beyond the deadline", "list", (too_many("121"),), RateLimitError, exchanges=1,
         seconds=(0, 0.01)),
-    Row("429 for longer than an hour, and time for it", "list", (_closing("4000"),), exchanges=2,
-        options={"deadline": 10_000.0}, seconds=(4000, 4001)),
+    Row("429 for longer than an hour that does not hold", "list", (_closing("4000"),), exchanges=2,
+        options={"deadline": 10_000.0}, seconds=(120, 121)),
     Row("429 without Retry-After, and no backoff", "list", tuple(too_many() for _ in range(20)),
         exchanges=21, options={"retry": RetryPolicy(backoff_initial=0)}, seconds=(2, 3),
         seconds_paced=(60, 61)),
     Row("429 for a day", "list", (too_many("86400"),), RateLimitError, exchanges=1,
         options={"deadline": None}, seconds=(0, 0.01)),
-    Row("429 for an hour, patiently", "list", (_closing("3600"),), exchanges=2,
-        options={"deadline": None}, seconds=(3600, 3601)),
+    Row("429 for an hour that does not hold", "list", (_closing("3600"),), exchanges=2,
+        options={"deadline": None}, seconds=(120, 121)),
+    Row("429 for an hour that holds for a quarter", "list", tuple(_closing("3600") for _ in range(8)),
+        exchanges=9, options={"deadline": None}, seconds=(960, 961)),
 ]  # fmt: skip
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mayar_reviews import DeadlineExceededError, ServerError
-from tests.faults.clock import virtual_time
-from tests.faults.server import Behave, Break, Respond
+from tests.support.clock import virtual_time
+from tests.support.steps import Behave, Break, Respond
 
 from .causes import EVER, LASTING, ONE, PASSING
 from .matrix import Row, every, hold

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mayar_reviews import BadRequestError, ConnectionLostError, StatusUpdateError
-from tests.faults.clock import virtual_time
-from tests.faults.server import Behave, Break, Respond
+from tests.support.clock import virtual_time
+from tests.support.steps import Behave, Break, Respond
 
 from .causes import EVER
 from .matrix import Row, every, hold
@@ -15,8 +15,10 @@ ROWS = [
         Behave(), Break("request"), Behave(), Respond(500, commit=True)), exchanges=6),
     Row("statuses, dropped for ever", "statuses", (Break("request", times=EVER, commit=True),),
         StatusUpdateError, ConnectionLostError, exchanges=4),
-    Row("statuses, the second refused", "statuses", (Behave(), Respond(400)),
-        StatusUpdateError, BadRequestError, exchanges=2, committed=1),
+    Row("statuses, the second refused once", "statuses", (Behave(), Respond(400)),
+        exchanges=5, committed=4),
+    Row("statuses, the second refused for ever", "statuses", (Behave(), Respond(400, times=EVER)),
+        StatusUpdateError, BadRequestError, exchanges=1 + 99, committed=1),
 ]  # fmt: skip
 
 

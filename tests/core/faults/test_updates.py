@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mayar_reviews import ConnectionLostError, NotFoundError, OutcomeUnknownError, ResponseError
-from tests.faults.clock import virtual_time
-from tests.faults.server import Break, Respond, too_many
+from tests.support.clock import virtual_time
+from tests.support.steps import Break, Respond, too_many
 
 from .causes import EVER, LEAVING_DOUBT, envelope
 from .matrix import Row, every, hold

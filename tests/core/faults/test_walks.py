@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mayar_reviews import PaginationError, ResponseError
-from tests.faults.clock import virtual_time
-from tests.faults.server import Behave, Break, too_many
+from tests.support.clock import virtual_time
+from tests.support.steps import Behave, Break, too_many
 
 from .matrix import Row, every, hold, walked
 

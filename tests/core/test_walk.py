@@ -1,0 +1,385 @@
+"""A list comes out whole, or the walk names what it lacks.
+
+Thousands of servers are driven through the walk without a socket. `Shop` is a model of its own:
+it says what the server shows, and it knows what was there throughout.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from attrs import Factory, define
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mayar_reviews import PaginationError, Review, ReviewPage
+from mayar_reviews.converter import structure_all
+from mayar_reviews.walk import Walk
+
+START = 1_767_000_000_000
+HOUR = 3_600_000
+
+
+@define
+class Shop:
+    """A list of reviews as one server shows it."""
+
+    order: str
+    cut: str
+    reviews: dict[str, dict[str, Any]] = Factory(dict)
+    now: int = START + 10_000 * HOUR
+    meanwhile: dict[int, Callable[[Shop], None]] = Factory(dict)
+    """What happens before the n-th request."""
+    requests: int = 0
+    shows_order: bool = False
+    """Whether any page was out of the order of `updatedAt`."""
+
+    def add(self, review_id: str, created: int, updated: int | None = None) -> None:
+        self.reviews[review_id] = {
+            "id": review_id,
+            "paymentLinkId": "product-1",
+            "customerId": "customer-1",
+            "userId": "user-1",
+            "rating": 5,
+            "status": "ACTIVE",
+            "createdAt": created,
+            "updatedAt": created if updated is None else updated,
+        }
+
+    def edit(self, review_id: str) -> None:
+        self.now += 1
+        self.reviews[review_id] = self.reviews[review_id] | {"updatedAt": self.now}
+
+    def create(self) -> None:
+        self.now += 1
+        self.add(f"new-{self.now}", self.now)
+
+    def page(self, cursor: str | None, limit: int) -> ReviewPage:
+        self.requests += 1
+        if self.requests in self.meanwhile:
+            self.meanwhile[self.requests](self)
+        limit = min(limit, 50)
+        rows = sorted(self.reviews.values(), key=lambda row: row["id"])
+        rows.sort(key=lambda row: -row[f"{self.order}At"])
+        if self.cut == "offset":
+            start = int(cursor.removeprefix("c")) if cursor else 0
+            shown = rows[start : start + limit]
+            following = f"c{start + limit}"
+            more = len(rows) > start + limit
+        else:
+            rows = [row for row in rows if cursor is None or row[f"{self.cut}At"] < int(cursor)]
+            shown, more = rows[:limit], len(rows) > limit
+            following = str(shown[-1][f"{self.cut}At"]) if shown else ""
+        times = [row["updatedAt"] for row in shown]
+        self.shows_order |= any(one < other for one, other in pairwise(times))
+        return ReviewPage(
+            structure_all(shown, Review, "$"), more, following if more else None, tuple(shown)
+        )
+
+
+@define
+class Walked:
+    reviews: list[Review] = Factory(list)
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
+
+
+def walk_through(
+    shop: Shop, page_size: int = 50, *, stop_before: int | None = None, start: str | None = None
+) -> Walked:
+    """Walk to the end; if asked, stop before a request and go on with a walk that is new."""
+    walked = Walked()
+    walk = Walk.begin(start, page_size)
+    while not walk.done:
+        if shop.requests == stop_before:
+            walk = Walk.begin(walk.starting_after, page_size)
+        page = walk.take(shop.page(walk.cursor, walk.limit))
+        if page is not None:
+            assert len(page.data) == len(page.raw)
+            walked.reviews += page.data
+        assert shop.requests < 2000
+    walked.gaps = walk.gaps
+    return walked
+
+
+def assert_whole(shop: Shop, before: set[str], walked: Walked) -> None:
+    """Each review came out or lies in a gap, and none came twice without being newer."""
+    latest: dict[str, datetime] = {}
+    for review in walked.reviews:
+        assert review.id not in latest or latest[review.id] < review.updated_at, "twice"
+        latest[review.id] = review.updated_at
+    if (shop.order, shop.cut) == ("created", "updated") and not shop.shows_order:
+        return  # the one list that cannot be told from a whole one
+    created = {r.id: r.created_at for r in structure_all(list(shop.reviews.values()), Review, "$")}
+    for missing in before - latest.keys():
+        assert any(start <= created[missing] < until for start, until in walked.gaps), missing
+
+
+def shop_with(
+    order: str, cut: str, size: int, share: float, seed: int = 0, spread: int = HOUR
+) -> Shop:
+    draw = random.Random(seed)
+    shop = Shop(order, cut)
+    for number in range(size):
+        created = START + number * spread
+        edited = draw.random() < share
+        updated = draw.randint(created + 1, START + (size + 1) * max(spread, 2)) if edited else None
+        shop.add(f"review-{number}", created, updated)
+    return shop
+
+
+ORDERS = ("created", "updated")
+CUTS = ("created", "updated", "offset")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("size", [0, 1, 49, 50, 51, 500, 2000])
+def test_every_list_is_whole_or_says_what_it_lacks(
+    order: str, cut: str, share: float, size: int
+) -> None:
+    """Every kind of list, of every size, with every share of edited reviews."""
+    for seed in range(3):
+        shop = shop_with(order, cut, size, share, seed)
+        walked = walk_through(shop)
+        assert_whole(shop, set(shop.reviews), walked)
+        least = max(1, -(-size // 50))
+        if share == 0.0:
+            assert walked.gaps == ()
+            assert len(walked.reviews) == size
+            assert shop.requests <= 1.1 * least + 1
+        elif size == 500:
+            assert shop.requests <= 2 * least
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    order=st.sampled_from(ORDERS),
+    cut=st.sampled_from(CUTS),
+    size=st.integers(0, 130),
+    page_size=st.sampled_from([1, 2, 3, 7, 10, 49, 50, 60]),
+    spread=st.sampled_from([0, 1, 1, HOUR]),
+    share=st.sampled_from([0.0, 0.05, 0.3, 1.0]),
+    seed=st.integers(0, 1000),
+    events=st.lists(
+        st.tuples(st.integers(1, 30), st.sampled_from(["edit", "create"]), st.integers(0, 200)),
+        max_size=60,
+    ),
+    stop_before=st.none() | st.integers(1, 20),
+)
+def test_whatever_happens_while_a_list_is_read(
+    order: str,
+    cut: str,
+    size: int,
+    page_size: int,
+    spread: int,
+    share: float,
+    seed: int,
+    events: list[tuple[int, str, int]],
+    stop_before: int | None,
+) -> None:
+    """Edits, new reviews, reviews of one millisecond, and a walk that is interrupted."""
+    shop = shop_with(order, cut, size, share, seed, spread)
+    before = set(shop.reviews)
+
+    def happen(what: list[tuple[str, int]]) -> Callable[[Shop], None]:
+        def do(shop: Shop) -> None:
+            for kind, number in what:
+                if kind == "create":
+                    shop.create()
+                elif f"review-{number}" in shop.reviews:
+                    shop.edit(f"review-{number}")
+
+        return do
+
+    for at in {at for at, _, _ in events}:
+        shop.meanwhile[at] = happen([(kind, n) for when, kind, n in events if when == at])
+    walked = walk_through(shop, page_size, stop_before=stop_before)
+    if stop_before is not None:
+        # What shares a millisecond with the place where it stopped may come twice.
+        walked.reviews = list({(r.id, r.updated_at): r for r in walked.reviews}.values())
+    assert_whole(shop, before, walked)
+
+
+def _edit_sixty(shop: Shop) -> None:
+    for number in range(60):
+        shop.edit(f"review-{number}")
+
+
+# --- servers that make no sense ------------------------------------------------------------------
+
+
+@define
+class Script:
+    """A server that answers by the number of the request."""
+
+    answer: Callable[[int, str | None], tuple[list[dict[str, Any]], bool, str | None]]
+    requests: int = 0
+
+    def page(self, cursor: str | None) -> ReviewPage:
+        self.requests += 1
+        rows, more, following = self.answer(self.requests, cursor)
+        return ReviewPage(structure_all(rows, Review, "$"), more, following, tuple(rows))
+
+
+def _row(number: int, created: int, updated: int | None = None) -> dict[str, Any]:
+    shop = Shop("created", "created")
+    shop.add(f"review-{number}", created, updated)
+    return shop.reviews[f"review-{number}"]
+
+
+def _ids_of(script: Script, most: int = 300, *, by_time: bool = True) -> tuple[list[str], Walk]:
+    walk = Walk.begin(None, 50, by_time=by_time)
+    ids: list[str] = []
+    while not walk.done:
+        assert script.requests < most, "it does not end"
+        page = walk.take(script.page(walk.cursor))
+        ids += [] if page is None else [review.id for review in page.data]
+    return ids, walk
+
+
+def test_a_server_that_repeats_one_page_for_ever_is_found_out() -> None:
+    """Its cursors are times, and it looks at none of them."""
+    rows = [_row(n, START - n) for n in range(50)]
+    script = Script(lambda number, cursor: (rows, True, str(START - 49)))
+    with pytest.raises(PaginationError, match="again"):
+        _ids_of(script)
+    assert script.requests <= 3
+
+
+def test_an_opaque_cursor_that_comes_twice_is_found_out() -> None:
+    """It leads in a circle."""
+    script = Script(lambda number, cursor: ([_row(number, START - number)], True, "abc"))
+    with pytest.raises(PaginationError, match="leads back"):
+        _ids_of(script)
+
+
+def test_a_hundred_empty_pages_end_a_walk() -> None:
+    """Each with a cursor of its own."""
+    script = Script(lambda number, cursor: ([], True, f"c{number}"))
+    with pytest.raises(PaginationError, match="100 pages"):
+        _ids_of(script)
+    assert script.requests == 100
+
+
+@pytest.mark.parametrize("size", [49, 50, 51, 120])
+def test_reviews_of_one_millisecond_come_or_are_named(size: int) -> None:
+    """More than fifty of them cannot be told apart by any cursor that is a time."""
+    for order in ORDERS:
+        for cut in ("created", "updated"):
+            shop = shop_with(order, cut, size, 0.0, spread=0)
+            walked = walk_through(shop)
+            assert_whole(shop, set(shop.reviews), walked)
+            assert bool(walked.gaps) is (size > 50)
+
+
+def test_pages_in_no_order_are_followed_and_named() -> None:
+    """A time for a cursor, and rows in any order: nothing is claimed to be whole."""
+    draw = random.Random(1)
+    rows = [_row(n, START + draw.randint(0, 10**6), START + 10**7 + n) for n in range(150)]
+    draw.shuffle(rows)
+    for row in rows:
+        row["updatedAt"] = row["createdAt"] + draw.randint(0, 10**6)
+
+    def answer(number: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool, str | None]:
+        start = 50 * (number - 1)
+        shown = rows[start : start + 50]
+        return shown, number < 3, str(shown[-1]["createdAt"])
+
+    ids, walk = _ids_of(Script(answer))
+    assert ids == [row["id"] for row in rows]
+    assert walk.gaps
+
+
+def test_a_list_with_messages_first_is_not_claimed_to_be_whole() -> None:
+    """Its order is no time, so a cursor that is a time can hide reviews."""
+    rows = [_row(n, START - n) for n in range(100)]
+
+    def answer(number: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool, str | None]:
+        shown = rows[50 * (number - 1) : 50 * number]
+        return shown, number == 1, str(shown[-1]["createdAt"])
+
+    ids, walk = _ids_of(Script(answer), by_time=False)
+    assert len(ids) == 100
+    assert walk.gaps
+
+
+def test_updates_before_creation_are_survived() -> None:
+    """A walk ends, and gives no review twice."""
+    for order in ORDERS:
+        for cut in CUTS:
+            shop = Shop(order, cut)
+            for number in range(200):
+                shop.add(f"review-{number}", START + number * HOUR, START - number * HOUR)
+            walked = walk_through(shop)
+            ids = [review.id for review in walked.reviews]
+            assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_review_of_the_future_hides_no_edit(cut: str) -> None:
+    """It stays at the head of the list; what is edited meanwhile comes below it."""
+    shop = shop_with("updated", cut, 200, 0.0)
+    shop.add("of-next-year", shop.now + 10**10)
+    shop.meanwhile[3] = lambda shop: shop.edit("review-3")
+    before = set(shop.reviews)
+    assert_whole(shop, before, walk_through(shop))
+
+
+def test_a_cursor_of_another_list_is_followed_as_it_is() -> None:
+    """It is no time of the page's last row, so it is opaque."""
+    pages = {
+        None: ([_row(1, START)], True, "1234567890123"),
+        "1234567890123": ([_row(2, START - 1)], False, None),
+    }
+    ids, walk = _ids_of(Script(lambda _, cursor: pages[cursor]))
+    assert ids == ["review-1", "review-2"]
+    assert walk.gaps == ()
+
+
+def test_a_walk_remembers_little() -> None:
+    """Two thousand reviews leave a few hundred ids behind, however they were edited."""
+    for order in ORDERS:
+        for cut in CUTS:
+            shop = shop_with(order, cut, 2000, 0.1)
+            walk = Walk.begin(None, 50)
+            while not walk.done:
+                walk.take(shop.page(walk.cursor, walk.limit))
+                held = [walk._recent, walk._known, walk._updated.ids, walk._created.ids, walk._head]
+                assert sum(map(len, held)) <= 400
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_clock_that_runs_ahead_hides_no_edits(cut: str) -> None:
+    """One review dated two seconds ahead, and more edits than a page holds."""
+    shop = shop_with("updated", cut, 300, 0.0)
+    shop.add("review-x", shop.now, shop.now + 2000)
+    before = set(shop.reviews)
+    shop.meanwhile[3] = _edit_sixty
+    assert_whole(shop, before, walk_through(shop))
+
+
+@pytest.mark.parametrize("page_size", [40, 49])
+def test_a_page_of_fifty_that_is_cut_short_does_not_end_a_walk(page_size: int) -> None:
+    """Whoever asks for less gets such a page only where nothing new came, and goes on after it."""
+    shop = shop_with("updated", "created", 300, 0.2, seed=2)
+    limits: list[int] = []
+    walk = Walk.begin(None, page_size)
+    seen: set[str] = set()
+    while not walk.done:
+        limits.append(walk.limit)
+        page = shop.page(walk.cursor, walk.limit)
+        if walk.limit == 50:  # the cliff that was seen: 43 rows, and no more
+            page = ReviewPage(page.data[2:45], False, None, page.raw[2:45])
+        taken = walk.take(page)
+        seen |= set() if taken is None else {review.id for review in taken.data}
+    assert set(limits) <= {page_size, 41, 50}
+    created = {one["id"]: one["createdAt"] for one in shop.reviews.values()}
+    spans = [(start.timestamp() * 1000, until.timestamp() * 1000) for start, until in walk.gaps]
+    for missing in set(shop.reviews) - seen:
+        assert any(start <= created[missing] < until for start, until in spans)
