@@ -1,13 +1,13 @@
 """Exports of many products, spread over the workers of a Dask cluster: `export_products`.
 
-One task is one product, whose journal and state lie in a directory that all workers share: a
-task that Dask runs again, because its worker died or because the whole job is made again, goes
-on after the last page that was written.
+One task exports one product. Its files lie in a directory that all workers share. When Dask runs
+a task again, because a worker died or the whole export is repeated, the task continues after the
+last page that was written.
 
-More workers are not faster as long as they share one address and one key: the limit is theirs
-together. They are when they have addresses of their own, see `scope`.
+Workers that share one address and one key share one rate limit, so more of them are not faster.
+Workers with addresses of their own are; see `scope`.
 
-Needs the extra `dask`, on workers as well, and workers on Linux or macOS.
+Needs the extra `dask`, on the workers as well. The workers must run on Linux or macOS.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from attrs import astuple, frozen
-from distributed import Client, KilledWorker, get_worker
+
+try:
+    from distributed import Client, KilledWorker, get_worker
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        "mayar_reviews.dask is an extra: pip install 'mayar-reviews[dask]'", name=_missing.name
+    ) from _missing
 
 from mayar_reviews import (
     ExportError,
@@ -35,17 +41,18 @@ from mayar_reviews import (
     ReviewsClient,
 )
 
-from .checks import check_id, check_integer
+from .checks import DEFAULT_PAGE_SIZE, check_id, check_integer
 from .export import ExportProgress, ExportReport, FileReport, export_reviews
 from .export.durable import Lock
 from .export.formats import SUFFIXES, Format
+from .export.key_file import read_key_file
 
 _log = logging.getLogger("mayar_reviews")
 
 
 @frozen
-class _Job:
-    """What the tasks have in common; it passes through the scheduler, so it holds no secret."""
+class _Settings:
+    """What all tasks need. It passes through the scheduler, so it holds no secret."""
 
     output: Path
     options: dict[str, Any]
@@ -65,7 +72,7 @@ def export_products(
     *,
     format: Format = "jsonl",
     rating: int | None = None,
-    page_size: int = 50,
+    page_size: int = DEFAULT_PAGE_SIZE,
     verify: bool = False,
     api_key_file: str | None = None,
     base_url: str | None = None,
@@ -75,36 +82,36 @@ def export_products(
     scope: str | None = None,
     on_progress: Callable[[ExportProgress], object] | None = None,
 ) -> ExportReport:
-    """Export the reviews of many products, each by a task of its own.
+    """Export the reviews of many products, one task for each.
 
-    As many are exported at a time as the workers have threads. What is finished is left as it
-    is and what is not goes on: to make a job again, call it again. A call that is interrupted
-    leaves the tasks that have begun to their end.
+    The workers export as many products at a time as they have threads. To repeat an export, call
+    this again: finished files are left as they are, the others continue. If a call is
+    interrupted, the tasks that have begun run to their end.
 
     Args:
         cluster: an existing Dask cluster, or its scheduler's address.
         payment_link_ids: the products, 3-100 characters each.
-        output: the directory of the files, by the same path on every worker.
-        format: as for `export_reviews`, like the next three.
+        output: the directory of the files; the same path on every worker.
+        format: as in `export_reviews`.
         rating: only reviews with this rating, 1 to 5.
-        page_size: the most reviews to a request, at least 1.
-        verify: ask the statistics as well, and report what is missing.
-        api_key_file: the path, on the workers, of a file that holds the API key; by default
-            the key is in the workers' environment, as `MAYAR_API_KEY`.
+        page_size: the most reviews in one request, at least 1.
+        verify: compare with the statistics, and report how many reviews are missing.
+        api_key_file: the path, on the workers, of a file that holds the API key. By default the
+            workers read the key from their environment variable `MAYAR_API_KEY`.
         base_url: the API's origin; by default that of the workers' environment.
-        requests: how many requests any window may hold, of all workers together.
+        requests: how many requests all workers together may send in any window.
         per: the window's length in seconds.
-        redis_url: the Redis that keeps the budget, see `mayar_reviews.redis`; `$NAME` in it is
-            replaced on the worker by its environment's, so that a password need not pass
+        redis_url: the Redis that keeps the rate limit, see `mayar_reviews.redis`. `$NAME` in it
+            is replaced by the worker's environment variable, so that a password need not pass
             through the scheduler. `None`: each worker that is there at the start gets an equal
-            part of `requests`, which is exact as long as none dies or joins.
-        scope: what the budget in Redis is for; by default the API key. `$NAME` is replaced
-            as in `redis_url`: workers with addresses of their own have a budget for each.
+            share of `requests`, which is exact as long as none dies or joins.
+        scope: what the limit in Redis applies to; by default the API key. `$NAME` is replaced
+            as in `redis_url`, so that workers with their own addresses can have their own limits.
         on_progress: called with an `ExportProgress` after each page and before each wait, in
-            a thread of Dask's; what it raises is logged.
+            one of Dask's threads. What it raises is logged.
 
     Returns:
-        What became of each product, also of those that failed, see `.failed`.
+        The result for each product, including those that failed: see `.failed`.
 
     Raises:
         InvalidArgumentError: an argument is outside its limits, or there are fewer `requests`
@@ -119,15 +126,8 @@ def export_products(
     with Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         if redis_url is None:
             threads: Any = client.nthreads()  # untyped
-            workers = max(len(threads), 1)
-            requests //= workers
-            if not requests:
-                raise InvalidArgumentError(
-                    f"requests cannot be divided: it must be at least {workers}, one for each "
-                    "worker, or redis_url be given",
-                    field="requests",
-                )
-        job = _Job(
+            requests = _divide(requests, len(threads))
+        settings = _Settings(
             Path(output),
             {"format": format, "rating": rating, "page_size": page_size, "verify": verify},
             api_key_file,
@@ -139,9 +139,10 @@ def export_products(
             topic=f"mayar-reviews-{run}",
         )
         if on_progress is not None:
-            client.subscribe_topic(job.topic, functools.partial(_hear, on_progress))
+            handler = functools.partial(_forward_progress, on_progress)
+            client.subscribe_topic(settings.topic, handler)
         tasks = [
-            client.submit(_export, product, job, key=f"export-{product}-{run}")
+            client.submit(_export, product, settings, key=f"export-{product}-{run}")
             for product in products
         ]
         files = []
@@ -149,94 +150,111 @@ def export_products(
             try:
                 files.append(task.result())
             except KilledWorker:
-                fault = "was given up: too many workers died of it, or with it"
-                files.append(_failed(product, job, fault))
+                fault = "was given up: too many workers died while they exported it"
+                files.append(_failed(product, settings, fault))
             except (MayarError, OSError) as error:
-                about_files = getattr(error, "field", "output") in ("output", "resume")
-                if not about_files:
-                    raise  # what is wrong with another argument is wrong for all
-                files.append(_failed(product, job, f"was not exported: {error}"))
+                if not _is_about_one_file(error):
+                    raise
+                files.append(_failed(product, settings, f"was not exported: {error}"))
     return ExportReport(tuple(files), time.monotonic() - started)
 
 
-async def _export(product: str, job: _Job) -> FileReport:
-    """The task: one product. Being a coroutine, it runs in the worker's event loop."""
+def _divide(requests: int, workers: int) -> int:
+    """Return one worker's share of the requests.
+
+    Raises:
+        InvalidArgumentError: there are fewer requests than workers.
+    """
+    share = requests // max(workers, 1)
+    if not share:
+        raise InvalidArgumentError(
+            f"is too small: it must be at least {workers}, one for each worker; "
+            "or give redis_url, and the workers share one limit",
+            field="requests",
+        )
+    return share
+
+
+def _is_about_one_file(error: MayarError | OSError) -> bool:
+    """Whether an error concerns one product's files. Other arguments are wrong for all."""
+    return getattr(error, "field", "output") in ("output", "resume")
+
+
+async def _export(product: str, settings: _Settings) -> FileReport:
+    """Export one product. This is the task; as a coroutine it runs in the worker's event loop."""
     worker = get_worker()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_alone(job.output, product))
+        await stack.enter_async_context(_exclusive(settings.output, product))
         client = ReviewsClient(
-            _key(job), base_url=job.base_url, rate_limit=await _budget(job, stack)
+            _key(settings), base_url=settings.base_url, rate_limit=await _budget(settings, stack)
         )
         await stack.enter_async_context(client)
         report = await export_reviews(
             client,
             [product],
-            job.output,
+            settings.output,
             resume=True,
-            on_progress=lambda progress: worker.log_event(job.topic, astuple(progress)),
-            **job.options,
+            on_progress=lambda progress: worker.log_event(settings.topic, astuple(progress)),
+            **settings.options,
         )
     return report.files[0]
 
 
-def _key(job: _Job) -> str:
-    if job.api_key_file is None:
+def _key(settings: _Settings) -> str:
+    if settings.api_key_file is None:
         return os.environ.get("MAYAR_API_KEY", "")
-    return Path(job.api_key_file).read_text(encoding="utf-8", errors="replace").strip()
+    return read_key_file(settings.api_key_file)
 
 
-async def _budget(job: _Job, stack: AsyncExitStack) -> RateLimiter:
-    if job.redis_url is None:
-        return _part(job.requests, job.per)
+async def _budget(settings: _Settings, stack: AsyncExitStack) -> RateLimiter:
+    if settings.redis_url is None:
+        return _share(settings.requests, settings.per)
     from .redis import RedisRateLimit, key_scope  # noqa: PLC0415  another extra
 
+    scope = settings.scope
     budget = RedisRateLimit(
-        os.path.expandvars(job.redis_url),
-        job.requests,
-        job.per,
-        scope=key_scope(_key(job)) if job.scope is None else os.path.expandvars(job.scope),
+        os.path.expandvars(settings.redis_url),
+        settings.requests,
+        settings.per,
+        scope=key_scope(_key(settings)) if scope is None else os.path.expandvars(scope),
     )
     return await stack.enter_async_context(budget)
 
 
 @functools.cache
-def _part(requests: int, per: float) -> RateLimit:
-    """This worker's part of the budget: one, for all tasks that it will ever run."""
+def _share(requests: int, per: float) -> RateLimit:
+    """Return this worker's share of the rate limit: one object for all tasks it ever runs."""
     return RateLimit(requests, per)
 
 
 @asynccontextmanager
-async def _alone(directory: Path, product: str) -> AsyncGenerator[None, None]:
+async def _exclusive(directory: Path, product: str) -> AsyncGenerator[None, None]:
     """Wait until no other task exports the product.
 
     A worker that Dask has given up, because it could not be reached, may still be writing.
     """
-    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  at once done
-    lock = Lock(directory / f".{product}.lock")
-    while not lock.take():  # noqa: ASYNC110  another process has it
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  takes no time
+    lock = Lock(directory / product)
+    while not lock.acquire():  # noqa: ASYNC110  another process has it
         await asyncio.sleep(1)
     try:
         yield
     finally:
-        lock.give_back()
+        lock.release()
 
 
-def _hear(on_progress: Callable[[ExportProgress], object], event: tuple[Any, Any]) -> None:
+def _forward_progress(
+    on_progress: Callable[[ExportProgress], object], event: tuple[Any, Any]
+) -> None:
     try:
         on_progress(ExportProgress(*event[1]))
     except Exception:
         _log.exception("on_progress raised")
 
 
-def _failed(product: str, job: _Job, fault: str) -> FileReport:
+def _failed(product: str, settings: _Settings, fault: str) -> FileReport:
     return FileReport(
-        payment_link_id=product,
-        path=job.output / f"{product}{SUFFIXES[job.options['format']]}",
-        written=0,
-        pages=0,
-        requests=0,
-        seconds=0.0,
-        resumed_from=None,
-        ratings={},
+        product,
+        settings.output / f"{product}{SUFFIXES[settings.options['format']]}",
         error=ExportError(f"{product} {fault}"),
     )

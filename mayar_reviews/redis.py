@@ -1,11 +1,11 @@
 """One request budget for many processes and machines, kept in Redis: `RedisRateLimit`.
 
-It keeps the promise of `RateLimit`, never more than N requests in any window, for every
-process that names the same Redis and scope; time is Redis's own, no client's clock is sent.
-What it keeps there: who holds a slot and until when, who waits and since when, and whether the
-server has said 429. All of it expires by itself.
+Like `RateLimit` it lets through at most N requests in any window, here for all processes that
+name the same Redis and scope. All times come from Redis; no client's clock is used. Redis holds
+who has a slot and until when, who waits and since when, and whether the server has answered 429.
+All of it expires by itself.
 
-Needs the extra `redis`, and Redis 5 or newer, one server (or a cluster's proxy).
+Needs the extra `redis`, and one server of Redis 5 or newer, or the proxy of a cluster.
 """
 
 from __future__ import annotations
@@ -21,16 +21,21 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+try:
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import (
+        AuthenticationError,
+        BusyLoadingError,
+        ReadOnlyError,
+        RedisError,
+        ResponseError,
+    )
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        "mayar_reviews.redis is an extra: pip install 'mayar-reviews[redis]'", name=_missing.name
+    ) from _missing
 
 from .checks import check_id, check_integer, check_seconds
 from .credentials import Secret
@@ -41,17 +46,18 @@ if TYPE_CHECKING:
     from typing import Self
 
 _log = logging.getLogger("mayar_reviews")
-_TIMEOUT = 5.0  # what Redis gets to answer in
-# A waiter asks again when its turn has come, and this often in case it has come sooner. One that
-# is this much late is taken for dead; if it was only slow, it gets its old place back.
+_TIMEOUT = 5.0  # seconds for one answer of Redis
+# A waiter asks again when its turn has come, and every `_POLL` seconds, because its turn may come
+# sooner. If it is `_LATE` seconds late, it loses its place, as it may be dead. If it was only
+# slow, it gets its old place back.
 _POLL = 5.0
 _LATE = 1.0
-# Two clocks never agree to the last digit: slots come back this many seconds late.
+# Two clocks never agree exactly: slots come back this many seconds late.
 _MARGIN = 0.001
-_JITTER = 0.005  # so that the processes do not all ask at the end of a pause
+_JITTER = 0.005  # so that not all processes ask at once when a pause ends
 
-# Times are microseconds of Redis's clock. A script runs alone and at one moment. Each may run
-# twice for one wish, as when its answer was lost.
+# Times are microseconds of Redis's clock. A script runs alone, and its clock stands still. If an
+# answer is lost, the script runs again, so running it twice must do no harm.
 _TAKE = """
 local slots, queue, expected, pause = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ticket, since, requests = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -83,7 +89,7 @@ end
 local nth = place % requests - free
 if nth >= 0 then
     local back = tonumber(redis.call('ZRANGE', slots, nth, nth, 'WITHSCORES')[2])
-    -- One that is held comes back before its lease ends, if its answer comes now.
+    -- If the answer comes now, a slot that is held comes back before its lease ends.
     turn = math.max(turn, math.min(back, now + per))
 end
 local wait = turn - now + math.floor(place / requests) * per
@@ -108,32 +114,32 @@ end
 
 
 def key_scope(api_key: str) -> str:
-    """A scope for the budget of an API key, from which the key cannot be found: a hash."""
+    """Return a scope for an API key. It is a hash, so it does not reveal the key."""
     return f"key-{hashlib.sha256(api_key.encode()).hexdigest()[:32]}"
 
 
 class RedisRateLimit:
-    """A budget of requests, shared by every client of every process that names its scope.
+    """A budget of requests, shared by all clients of all processes that name its scope.
 
-    First come, first served over all of them; a 429 that one of them meets pauses all. A
-    process that dies gives back the slots that it holds `lease + per` seconds after it took
+    Waiters are served in the order in which they came, whatever their process. A 429 to one of
+    them pauses all. When a process dies, its slots come back `lease + per` seconds after it took
     them. When Redis cannot be reached, calls end with `ConnectionFailedError` after their
-    retries, and nothing is sent. A Redis that loses its memory has lost the budget too:
-    until the window is over, only the server's 429 holds the clients back.
+    retries, and nothing is sent. When Redis loses its memory, it forgets the requests of the
+    current window; until that is over, only the server's 429 holds the clients back.
 
-    It connects on first use, and belongs to one event loop until it is closed. The clients do
-    not close it: use `async with`, or `aclose()`, after they are closed.
+    It connects on first use and belongs to one event loop until it is closed. The clients do not
+    close it: use `async with`, or call `aclose()` after they are closed.
 
     Args:
         url: the server, `redis://`, `rediss://` (TLS) or `unix://`, with its password and
-            database: `rediss://user:password@host:6379/0`. It is in no repr and no exception.
+            database: `rediss://user:password@host:6379/0`. No repr and no exception shows it.
         requests: how many requests any window may hold; at least 1.
-        per: the window's length in seconds; more than 0.
+        per: the length of the window in seconds; more than 0.
         scope: what the server limits, 3-100 letters, digits, `_` or `-`: a name for the address
-            that the processes share, or `key_scope(api_key)`. It is written to Redis, so never
-            the key itself. All who name it must give the same `requests` and `per`.
-        lease: seconds that a request may be under way, more than 0; at least the `timeout` of
-            the clients and the seconds (at most 5) that Redis takes to answer.
+            that the processes share, or `key_scope(api_key)`. It is written to Redis, so it must
+            not be the key itself. All processes must give the same `requests` and `per` for it.
+        lease: how many seconds one request may take; more than 0. It must be at least the
+            `timeout` of the clients plus the time (at most 5 s) that Redis takes to answer.
 
     Raises:
         InvalidArgumentError: an argument is outside its limits.
@@ -143,7 +149,7 @@ class RedisRateLimit:
         self, url: str, requests: int, per: float, *, scope: str, lease: float = 35.0
     ) -> None:
         self._url = Secret(url)
-        del url  # else a traceback that shows local variables would show the password
+        del url  # a traceback that shows local variables must not show the password
         self._requests = requests
         self._per = per
         self._scope = scope
@@ -157,7 +163,7 @@ class RedisRateLimit:
         # The braces keep the keys together on servers that spread keys over shards.
         names = ("slots", "queue", "expected", "pause")
         self._keys = [f"mayar-reviews:{{{scope}}}:{name}" for name in names]
-        self._telling: set[asyncio.Task[None]] = set()
+        self._notifications: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connect()
 
@@ -171,15 +177,15 @@ class RedisRateLimit:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give back what is not yet given back, and close the connection.
+        """Release all slots and close the connection.
 
-        Used again, in this or another event loop, it connects anew.
+        When it is used again, in this or another event loop, it connects again.
 
         Raises:
-            RuntimeError: it is in use in another event loop.
+            RuntimeError: the budget is in use in another event loop.
         """
         self._enter(asyncio.get_running_loop())
-        await asyncio.gather(*self._telling)
+        await asyncio.gather(*self._notifications)
         await self._redis.aclose()
         self._loop = None
 
@@ -190,16 +196,16 @@ class RedisRateLimit:
 
         Raises:
             DeadlineExceededError: no slot comes free by then.
-            ConnectionFailedError: Redis cannot be reached, or refuses.
+            ConnectionFailedError: Redis cannot be reached, or refuses the command.
             RuntimeError: the budget is in use in another event loop.
         """
         return Slot(self._acquire, self._release, until, on_wait)
 
     async def pause(self, seconds: float) -> None:
-        """Hand out no slot for so long, in no process: the server has said 429."""
+        """Hand out no slot for so many seconds, in any process: the server has answered 429."""
         self._enter(asyncio.get_running_loop())
-        # Whoever is cancelled now has heard of a pause that all processes need.
-        await asyncio.shield(self._tell(_PAUSE, math.ceil((seconds + _MARGIN) * 1000)))
+        # All processes need this pause, even if this call is cancelled.
+        await asyncio.shield(self._notify(_PAUSE, math.ceil((seconds + _MARGIN) * 1000)))
 
     async def _acquire(self, until: float | None, on_wait: Callable[[float], None] | None) -> str:
         self._enter(asyncio.get_running_loop())
@@ -207,12 +213,12 @@ class RedisRateLimit:
         try:
             await self._wait_for_slot(ticket, until, on_wait)
         except BaseException:
-            self._tell(_LEAVE, ticket)
+            self._notify(_LEAVE, ticket)
             raise
         return ticket
 
-    def _release(self, ticket: str) -> None:
-        self._tell(_ANSWERED, ticket, *self._terms[1:3])
+    def _release(self, ticket: str, _: BaseException | None) -> None:
+        self._notify(_ANSWERED, ticket, *self._terms[1:3])
 
     async def _wait_for_slot(
         self, ticket: str, until: float | None, on_wait: Callable[[float], None] | None
@@ -233,24 +239,24 @@ class RedisRateLimit:
                 on_wait = None
             await asyncio.sleep(min(wait, _POLL))
 
-    def _tell(self, script: str, *args: str | int) -> asyncio.Task[None]:
-        """Let Redis know, but neither hold up an answer that is here nor spoil it."""
-        task = asyncio.get_running_loop().create_task(self._try_to_tell(script, *args))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+    def _notify(self, script: str, *args: str | int) -> asyncio.Task[None]:
+        """Run a script in the background: an answer that has arrived must not wait or fail."""
+        task = asyncio.get_running_loop().create_task(self._run_and_log(script, *args))
+        self._notifications.add(task)
+        task.add_done_callback(self._notifications.discard)
         return task
 
-    async def _try_to_tell(self, script: str, *args: str | int) -> None:
+    async def _run_and_log(self, script: str, *args: str | int) -> None:
         try:
             await self._ask(script, *args)
         except MayarError as error:
-            _log.warning("the rate limit could not be told what became of a request: %s", error)
+            _log.warning("Redis could not be told that a request has ended: %s", error)
 
     async def _ask(self, script: str, *args: str | int, until: float | None = None) -> list[int]:
         limit = asyncio.get_running_loop().time() + _TIMEOUT
         failure: MayarError
         try:
-            # One at a time: this keeps the order, and one connection is enough.
+            # One at a time: the order is kept, and one connection is enough.
             async with (
                 asyncio.timeout_at(limit if until is None else min(limit, until)),
                 self._turns,
@@ -258,7 +264,7 @@ class RedisRateLimit:
                 answer: list[int] = await self._redis.register_script(script)(self._keys, args)
                 return answer
         except asyncio.CancelledError as error:
-            traceback.clear_frames(error.__traceback__)  # redis-py's hold the password
+            traceback.clear_frames(error.__traceback__)  # redis-py's frames hold the password
             raise
         except TimeoutError:
             if until is not None and until < limit:
@@ -273,7 +279,7 @@ class RedisRateLimit:
             refused = isinstance(error, AuthenticationError | ResponseError)
             failure = ConnectionFailedError(
                 f"nothing was sent: the rate limit's Redis failed ({type(error).__name__})",
-                # A replica that is being made the master refuses for a moment.
+                # A replica that is becoming the master refuses for a moment only.
                 transient=not refused or isinstance(error, ReadOnlyError | BusyLoadingError),
             )
         raise failure
@@ -284,7 +290,7 @@ class RedisRateLimit:
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise RuntimeError("this RedisRateLimit is in use in another event loop")
-            self._connect()  # what a closed loop left behind cannot be used
+            self._connect()  # the old connection belonged to a loop that is closed
         self._loop = loop
 
     def _connect(self) -> None:
@@ -293,14 +299,14 @@ class RedisRateLimit:
             self._redis = Redis.from_url(
                 self._url.value,
                 retry=Retry(NoBackoff(), 1),
-                # `_ask` bounds it all; redis-py does it with `wait_for`, which before
-                # Python 3.12 can swallow a cancellation.
+                # `_ask` has its own timeout. redis-py would use `wait_for`, which can swallow
+                # a cancellation before Python 3.12.
                 socket_timeout=None,
                 socket_connect_timeout=None,
             )
-            # Opens nothing yet, but refuses what `from_url` lets pass.
+            # This opens nothing yet, but it refuses URLs that `from_url` accepts.
             self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        except Exception:  # whatever redis-py has against the url's parts
+        except Exception:  # redis-py raises many kinds, and their texts show the URL
             pass
         else:
             return

@@ -1,4 +1,4 @@
-"""The commands, and what becomes of their faults: one line and an exit code."""
+"""The commands by name, and their errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from cyclopts import App, CycloptsError, Parameter
 
 from mayar_reviews import InvalidArgumentError, MayarError, ValidationError, __version__
 
-from . import jobs, reviews, show
-from .connection import Stopped
+from . import doctor, exports, reviews, show
+from .signals import Stopped
+from .watch import watch
 
-_NOBODY_READS = 141  # what a shell reports for a program whose pipe was closed
+_BROKEN_PIPE = 141  # what a shell reports for a program whose reader has gone
 
 _HELP = """Mayar's reviews on the command line.
 
-The API key comes from the environment's MAYAR_API_KEY, or from a file: --api-key-file.
+The API key is read from the environment variable MAYAR_API_KEY, or from a file: --api-key-file.
 """
-_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an export is incomplete (--verify);
-130 and 143 stopped by Ctrl-C or SIGTERM; 141 nobody reads the output any more."""
+_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an export is known to be incomplete;
+130 stopped by Ctrl-C; 143 stopped by SIGTERM; 141 the reader of the output has gone."""
 
 
 def _app() -> App:
@@ -38,13 +39,14 @@ def _app() -> App:
         console=show.out,
     )
     for name, command, *examples in (
-        ("demo", jobs.demo, "demo"),
+        ("demo", exports.demo, "demo"),
         (
             "export",
-            jobs.export,
+            exports.export,
             "export kelas-web --output reviews.jsonl",
-            "export kelas-web kelas-data --output reviews --resume",
+            "export kelas-web kelas-data --output reviews --update",
         ),
+        ("watch", watch, "watch kelas-web --state seen.json --json"),
         ("list", reviews.list_reviews, "list kelas-web --rating 1 --max 5"),
         ("get", reviews.get_review, "get kelas-web --customer-id pembeli-1"),
         (
@@ -55,35 +57,33 @@ def _app() -> App:
         ("update", reviews.update_review, "update ulasan-1 --rating 4 --attach image:foto-1"),
         ("set-status", reviews.set_status, "set-status ARCHIVED ulasan-1 ulasan-2 --yes"),
         ("stats", reviews.show_stats, "stats kelas-web"),
+        ("doctor", doctor.doctor, "doctor kelas-web"),
     ):
         epilogue = "\n\n".join(f"Example: `mayar-reviews {example}`" for example in examples)
         app.command(command, name=name, help_epilogue=epilogue)
+    app.register_install_completion_command()
     return app
 
 
 def run() -> int:
-    """Run the command that `sys.argv` holds.
-
-    Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage, 3 an export that is known to be
-        incomplete, 130 and 143 stopped by Ctrl-C and SIGTERM, 141 a reader that has gone.
-    """
-    if sys.stdout is None:  # closed by who started this
+    """Run the command in `sys.argv` and return its exit code."""
+    if sys.stdout is None:  # it was closed before the program started
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  until the process ends
+        show.out_is_closed = True
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # No star and no emoji ends a command where the encoding has none.
+        # Replace stars and emojis that the encoding does not have.
         sys.stdout.reconfigure(errors="replace")
     try:
         code = _run()
-    except KeyboardInterrupt:  # while an answer or standard input was waited for
+    except KeyboardInterrupt:  # while reading standard input
         show.err.print()
         code = 128 + signal.SIGINT
     except BrokenPipeError:
-        code = _NOBODY_READS
+        code = _BROKEN_PIPE
     try:
         sys.stdout.flush()
     except OSError:
-        # What cannot be written now must not fail again when Python exits.
+        # Python flushes again when it exits: that must not fail as well.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
@@ -94,13 +94,10 @@ def _run() -> int:
         code = command(*bound.args, **bound.kwargs)
         sys.stdout.flush()
     except CycloptsError as error:
-        # Somebody may have tried to give the key as an option.
-        said = re.sub(r"(--[\w-]+)[^\w\s\"'-][^\s\"']*", r"\1=…", str(error))
-        said = re.sub(r"(?<![\w-])(-[a-zA-Z])[^\s\"'-][^\s\"']*", r"\1…", said)
-        show.fault(f"{said.rstrip('.')}. See --help.")
+        show.error(f"{_without_values(str(error)).rstrip('.')}. See --help.")
         return 2
     except InvalidArgumentError as error:
-        show.fault(_in_terms_of_options(error))
+        show.error(_with_option_name(error))
         return 1 if error.field == "api_key" else 2
     except Stopped as stopped:
         show.say(str(stopped))
@@ -108,12 +105,19 @@ def _run() -> int:
     except BrokenPipeError:
         raise
     except (MayarError, RuntimeError, OSError) as error:
-        show.fault(_described(error))
+        show.error(_described(error))
         return 1
     return code or 0
 
 
-_NAMES = {
+def _without_values(message: str) -> str:
+    """Return the message without the values of unknown options: one may be the API key."""
+    message = re.sub(r"(--[\w-]+)[^\w\s\"'-][^\s\"']*", r"\1=…", message)
+    return re.sub(r"(?<![\w-])(-[a-zA-Z])[^\s\"'-][^\s\"']*", r"\1…", message)
+
+
+_FIELDS = {
+    "api_key": "the API key",
     "payment_link_id": "PRODUCT_ID",
     "payment_link_ids": "PRODUCT_ID",
     "review_id": "REVIEW_ID",
@@ -121,13 +125,14 @@ _NAMES = {
     "content_review": "--attach",
     "delete_content_review": "--detach",
 }
+"""What the command line calls a field, if not `--` and its own name."""
 
 
-def _in_terms_of_options(error: InvalidArgumentError) -> str:
-    field, text = error.field, str(error)
-    if field is None or field == "api_key" or not text.startswith(field):
-        return text
-    return _NAMES.get(field, "--" + field.replace("_", "-")) + text.removeprefix(field)
+def _with_option_name(error: InvalidArgumentError) -> str:
+    if error.field is None:
+        return error.fault
+    name = _FIELDS.get(error.field, "--" + error.field.replace("_", "-"))
+    return f"{name} {error.fault}"
 
 
 def _described(error: Exception) -> str:

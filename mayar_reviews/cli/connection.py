@@ -1,16 +1,14 @@
-"""From the options that every command shares to an open client, and the one event loop."""
+"""The options that every command shares, and the client that they describe."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from aiohttp import ClientSession
 from attrs import frozen
 from cyclopts import Parameter
 
@@ -22,70 +20,12 @@ from mayar_reviews import (
     RequestEvent,
     ReviewsClient,
 )
+from mayar_reviews.export.key_file import read_key_file
 
 from . import show
+from .signals import run_until_stopped
 
 T = TypeVar("T")
-
-
-class Stopped(Exception):  # noqa: N818  not an error: somebody wanted it
-    """A command was ended by a signal, after everything in its event loop was closed."""
-
-    def __init__(self, number: int, message: str = "stopped") -> None:
-        super().__init__(message)
-        self.number = number
-
-
-def drive(job: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine until it is done, or cancelled by Ctrl-C or SIGTERM.
-
-    Raises:
-        Stopped: it was cancelled. Both signals are ignored from then on: what is left to do takes
-            no time, and should not be cut short.
-    """
-    received: list[int] = []
-    # No other thread may say what a signal does.
-    usual = (
-        {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        if threading.current_thread() is threading.main_thread()
-        else {}
-    )
-
-    async def supervised() -> T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-
-        def stop(number: int, _: object) -> None:
-            received.append(number)
-            if not task.done():
-                loop.call_soon_threadsafe(task.cancel)
-
-        for number in usual:
-            signal.signal(number, stop)
-        try:
-            return await job
-        except asyncio.CancelledError:
-            if not received:
-                raise
-        raise Stopped(received[0])
-
-    try:
-        return asyncio.run(supervised())
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, signal.SIG_IGN if received else handler)
-
-
-def _rate_limit(text: str) -> RateLimit | None:
-    if text == "off":
-        return None
-    requests, _, per = text.partition("/")
-    with suppress(ValueError):
-        return RateLimit(int(requests), per=float(per))
-    raise InvalidArgumentError(
-        "rate_limit is not one: it must be REQUESTS/SECONDS, such as 20/60, or off",
-        field="rate_limit",
-    )
 
 
 @Parameter(name="*", group="Connection")
@@ -94,57 +34,92 @@ class Connection:
     """The options of every command that talks to Mayar."""
 
     api_key_file: Path | None = None
-    """A file that holds the API key; otherwise it is read from MAYAR_API_KEY."""
+    """A file that holds the API key. Otherwise the key is read from MAYAR_API_KEY."""
     sandbox: bool = False
-    """Talk to Mayar's sandbox, which has keys of its own."""
+    """Use Mayar's sandbox, which has its own keys."""
     base_url: str | None = None
-    """The API's origin; otherwise MAYAR_API_URL, else production."""
+    """The API's origin. Otherwise MAYAR_API_URL, or production."""
     rate_limit: str = "20/60"
     """The most requests in so many seconds, or `off`."""
 
-    def run(self, job: Callable[[ReviewsClient], Awaitable[T]], *, announce: bool = True) -> T:
-        """Open a client, do a job with it, close it; announce long waits unless the job does.
+    def run(self, main: Callable[[ReviewsClient], Awaitable[T]], *, announce: bool = True) -> T:
+        """Open a client, run `main` with it and close it.
+
+        Args:
+            main: the command's work.
+            announce: whether to show long waits; for commands that do not show them themselves.
 
         Raises:
-            InvalidArgumentError: an option is no good, or there is no key.
-            OSError: the key's file cannot be read.
-            Stopped: somebody wanted it to end.
+            InvalidArgumentError: an option is wrong, or there is no key.
+            OSError: the key file cannot be read.
+            Stopped: Ctrl-C or SIGTERM stopped it.
         """
-        client = ReviewsClient(
-            self._key(),
-            base_url=self._origin(),
-            rate_limit=_rate_limit(self.rate_limit),
-            on_event=_announce if announce else None,
-        )
+        client = self.client(announce=announce)
 
         async def with_client() -> T:
             async with client:
-                return await job(client)
+                return await main(client)
 
-        return drive(with_client())
+        return run_until_stopped(with_client())
 
-    def _origin(self) -> str:
-        if not self.sandbox:
-            return self.base_url or os.environ.get("MAYAR_API_URL", PRODUCTION_URL)
-        if self.base_url is not None:
-            raise InvalidArgumentError(
-                "base_url and --sandbox are two origins: give one of them", field="base_url"
-            )
-        return SANDBOX_URL
+    def budget(self) -> tuple[int, float] | None:
+        """Return how many requests may be sent in how many seconds; `None`: any number.
+
+        Raises:
+            InvalidArgumentError: the option is malformed.
+        """
+        if self.rate_limit == "off":
+            return None
+        requests, _, per = self.rate_limit.partition("/")
+        with suppress(ValueError):
+            budget = int(requests), float(per)
+            RateLimit(*budget)
+            return budget
+        raise InvalidArgumentError(
+            "is malformed: it must be REQUESTS/SECONDS, such as 20/60, or off",
+            field="rate_limit",
+        )
+
+    def client(
+        self, *, session: ClientSession | None = None, announce: bool = True
+    ) -> ReviewsClient:
+        """Return a client.
+
+        Args:
+            session: a session to lend to it.
+            announce: whether to show long waits.
+
+        Raises:
+            InvalidArgumentError: an option is wrong, or there is no key.
+            OSError: the key file cannot be read.
+        """
+        return ReviewsClient(
+            self._key(),
+            base_url=self._origin(),
+            session=session,
+            rate_limit=None if (budget := self.budget()) is None else RateLimit(*budget),
+            on_event=_announce if announce else None,
+        )
 
     def _key(self) -> str | None:
         if self.api_key_file is not None:
-            # What is not text is no key either, and the client says so.
-            return self.api_key_file.read_text(encoding="utf-8", errors="replace").strip()
+            return read_key_file(self.api_key_file)
         if os.environ.get("MAYAR_API_KEY"):
             return None
         raise InvalidArgumentError(
-            "there is no API key: set MAYAR_API_KEY, or give --api-key-file FILE", field="api_key"
+            "is missing: set MAYAR_API_KEY, or use --api-key-file FILE", field="api_key"
         )
+
+    def _origin(self) -> str:
+        if not self.sandbox:
+            return self.base_url or os.environ.get("MAYAR_API_URL") or PRODUCTION_URL
+        if self.base_url is not None:
+            raise InvalidArgumentError("use either --sandbox or --base-url, not both")
+        return SANDBOX_URL
 
 
 def _announce(event: RequestEvent) -> None:
-    """Say why nothing seems to happen, when it will take a while."""
+    """Say why the command waits, if the wait is long enough to notice."""
     if event.kind == "wait" and event.seconds >= 0.5:
         reason = (event.reason or "").replace("_", " ")
         show.say(f"waiting {event.seconds:.0f} s: {reason}", "dim")

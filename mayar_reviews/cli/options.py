@@ -1,4 +1,4 @@
-"""How option values are read where their type alone does not tell."""
+"""Reading option values that need more than their type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cyclopts import CycloptsError, Parameter, Token
 from mayar_reviews import Attachment, InvalidArgumentError
 
 
-def _whole(_: object, tokens: Sequence[Token]) -> int:
+def _integer(_: object, tokens: Sequence[Token]) -> int:
     try:
         return int(tokens[0].value)
     except ValueError:
@@ -24,18 +24,18 @@ def _no_options(_: object, values: Any) -> None:
             raise CycloptsError(msg=f"Unknown option: {value}.")
 
 
-Whole = Annotated[int, Parameter(converter=_whole)]
-"""An integer; cyclopts by itself rounds 4.7 to 5."""
+Integer = Annotated[int, Parameter(converter=_integer)]
+"""An integer. cyclopts itself would round 4.7 to 5."""
 
 IDS = Parameter(allow_leading_hyphen=True, validator=_no_options)
-"""For ids, of which `-` stands for those on standard input."""
+"""Ids. `-` stands for the ids on standard input."""
 
 TEXT = Parameter(allow_leading_hyphen=True)
-"""For any text, `-` and what starts like it included."""
+"""Any text, also one that starts with a hyphen."""
 
 
 def read_ids(given: Sequence[str]) -> list[str]:
-    """The ids, each once and in their order, with those on standard input where `-` stands."""
+    """Return the ids, each once, in their order. `-` is replaced by the ids on standard input."""
     ids: dict[str, None] = {}
     for text in given:
         ids.update(dict.fromkeys(_standard_input().split() if text == "-" else [text]))
@@ -45,11 +45,13 @@ def read_ids(given: Sequence[str]) -> list[str]:
 
 
 def read_text(given: str | None) -> str | None:
-    """The text, or for `-` all of standard input but for the line's end."""
+    """Return the text. For `-` return standard input, without the line end after it."""
     return _standard_input().removesuffix("\n") if given == "-" else given
 
 
 def _standard_input() -> str:
+    if sys.stdin is None:
+        raise InvalidArgumentError("standard input is closed")
     try:
         return sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
@@ -57,10 +59,12 @@ def _standard_input() -> str:
 
 
 def read_attachments(field: str, given: Sequence[str]) -> list[Attachment]:
-    """Media given as `image:FILE_ID`, `video:FILE_ID` or `video:FILE_ID:MULTIPLE_FILE_ID`.
+    """Return the media given as `image:FILE_ID` or `video:FILE_ID`.
+
+    A video may have a third part, its `multiple_file_id`.
 
     Raises:
-        InvalidArgumentError: one is not of that form.
+        InvalidArgumentError: one has another form.
     """
     attachments = []
     for text in given:
@@ -69,7 +73,6 @@ def read_attachments(field: str, given: Sequence[str]) -> list[Attachment]:
             attachments.append(Attachment(ids[0], kind, *ids[1:]))  # type: ignore[arg-type]
         except (ValueError, IndexError):
             raise InvalidArgumentError(
-                f"{field} is not of that form: it must be image:FILE_ID or video:FILE_ID",
-                field=field,
+                "is malformed: it must be image:FILE_ID or video:FILE_ID", field=field
             ) from None
     return attachments

@@ -1,20 +1,28 @@
-"""Bulk export: every review of one product, of many, or of the store, into files.
+"""Bulk export: all reviews of one product, of many products or of the whole store, into files.
 
 ```python
 async with ReviewsClient() as client:
-    report = await export_reviews(client, "kelas-web", "reviews.csv", format="csv", resume=True)
+    report = await export_reviews(client, "kelas-web", "reviews.csv", format="csv", update=True)
 ```
 
-An export can be killed at any byte and made again with `resume=True`: the file that comes out
-is the same, byte for byte, as if nothing had happened. Three files take part, side by side:
+The same call serves for the first run and for every later one. An export may be killed at any
+byte: run again, it makes the same file, byte for byte, as one that was never interrupted. These
+files lie side by side, and only their owner can read them:
 
-- `<output>`: the result. In the formats other than JSONL it appears whole or not at all.
-- `<output>.partial.jsonl`: the journal, to which each page goes first; it is removed once the
-  result is there. In JSONL the result is its own journal.
-- `<output>.state.json`: where the export stands. It stays, so that a finished export is known
-  to be finished; it holds no key.
+- `<output>`: the result. It appears whole or not at all. Until then the old one stays.
+- `<output>.partial.jsonl`: the journal. Each page goes there first. It is removed when the result
+  is there.
+- `<output>.state.json`: how far the export has come, and the size and hash of the result. It
+  stays. It does not hold the API key.
+- `<output>.reviews.jsonl.gz`: the reviews as the API sent them. An update needs them; in JSONL the
+  result itself has them.
+- `.<output>.mayar-reviews-lock` and `-tmp`, while an export runs.
 
-The columns of each format are described in `mayar_reviews.export.formats`.
+A journal may hold a review twice, when it was edited meanwhile. The result holds each review once,
+in its newest form, in the order of a fresh export.
+
+`mayar_reviews.export.formats` documents the columns of each format, and `ExportReport` what was
+done. Reviews that the server cannot show are named in `.gaps`.
 """
 
 from .job import export_reviews

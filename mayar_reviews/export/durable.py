@@ -1,29 +1,51 @@
-"""Files that survive a crash: what has been synced is there, whole, after the power is back."""
+"""Files that survive a crash: what was synced is there, whole, when the power is back.
+
+New files can be read by their owner only, as reviews name customers. No link is followed.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import logging
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
 from typing import BinaryIO
 
+_log = logging.getLogger("mayar_reviews")
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# What file systems answer, such as some network mounts, that cannot lock or sync.
+_UNABLE = {
+    getattr(errno, name)
+    for name in ("EINVAL", "ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP")
+    if hasattr(errno, name)
+}
+
 
 class Lock:
-    """The right to write one output, for one process at a time; a killed one gives it back."""
+    """Lets one process at a time write one output. The system releases it when a process dies.
+
+    Args:
+        path: the output. The lock is a hidden file beside it, so that it meets no other file.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = _hidden(path, "lock")
         self._file: BinaryIO | None = None
 
-    def take(self) -> bool:
-        """Take it, if nobody has it."""
+    def acquire(self) -> bool:
+        """Acquire the lock if it is free. Return whether this object has it now."""
         try:
             import fcntl  # noqa: PLC0415
         except ImportError:
-            return True  # Windows has none
+            return True  # Windows has no such locks
         while self._file is None:
-            file = self._path.open("ab")
+            file = _open(self._path, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
@@ -32,13 +54,22 @@ class Lock:
                 file.close()
                 return False
             except FileNotFoundError:
-                pass  # whoever had it has just removed it: it is another file's name by now
+                pass  # its last owner has just removed the file: open a new one
+            except OSError as error:
+                if error.errno not in _UNABLE:
+                    file.close()
+                    raise
+                _log.warning(
+                    "the file system of %s has no locks: run only one export there at a time",
+                    self._path.parent,
+                )
+                self._file = file
             if self._file is None:
                 file.close()
         return True
 
-    def give_back(self) -> None:
-        """Let others have it."""
+    def release(self) -> None:
+        """Release the lock, if this object has it."""
         if self._file is not None:
             with suppress(OSError):
                 self._path.unlink()
@@ -47,20 +78,43 @@ class Lock:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that appears under its name whole and durable, or not at all."""
-    # Always the same name: what a kill leaves behind is overwritten, and never piles up.
-    temporary = path.with_name(f"{path.name}.tmp")
+def replacing(path: Path, before: Callable[[Path], object] = lambda _: None) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name whole and synced, or not at all.
+
+    Args:
+        path: the file. If it is there, its permissions are kept.
+        before: called with the new file, when it is synced and does not have its name yet.
+    """
+    # The name is always the same, so what a kill leaves behind is overwritten by the next run.
+    temporary = _hidden(path, "tmp")
     try:
-        with temporary.open("wb") as file:
+        with _create(temporary) as file:
+            if path.exists() and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             yield file
             sync(file)
+        before(temporary)
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
     sync_directory(path.parent)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a file at its end. It is made if it is not there."""
+    return _open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+
+def fingerprint(path: Path) -> str | None:
+    """Return size and hash of a file; `None` if it is not there."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return f"{file.tell()} bytes, sha256 {digest}"
+    except FileNotFoundError:
+        return None
 
 
 def sync(file: BinaryIO) -> None:
@@ -70,11 +124,35 @@ def sync(file: BinaryIO) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to the disk."""
+    """Bring the names in a directory to the disk, if the file system can do that."""
     if os.name == "nt":
-        return  # a directory cannot be opened there
+        return  # Windows cannot open a directory
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+        _log.warning(
+            "the file system of %s cannot sync a directory: files may be missing after a power cut",
+            path,
+        )
     finally:
         os.close(descriptor)
+
+
+def _hidden(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.mayar-reviews-{kind}")
+
+
+def _create(path: Path) -> BufferedWriter:
+    try:
+        return _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        path.unlink()
+        return _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _open(path: Path, flags: int) -> BufferedWriter:
+    descriptor = os.open(path, flags | _NO_LINK, 0o600)
+    return open(descriptor, "ab" if flags & os.O_APPEND else "wb")  # noqa: PTH123

@@ -1,46 +1,53 @@
 """The formats of an export, and how they are made from its journal.
 
-`jsonl` (the journal itself): one review a line, the object as the API sent it, unknown fields
-and all.
+Each holds every review once, in its newest form, in the order of the list.
 
-`csv`: RFC 4180, UTF-8, CR LF, a header and one row a review. Its columns are `id`,
+`jsonl`: one review a line, the object as the API sent it, with unknown fields.
+
+`csv` follows RFC 4180: UTF-8, CR LF, a header, one row for each review. The columns are `id`,
 `payment_link_id`, `payment_link_name`, `payment_link_type`, `customer_id`, `customer_name`,
-`user_id`, `rating`, `status`, `message`, `created_at`, `updated_at` (ISO 8601, UTC, with
-milliseconds: `2025-12-30T02:20:10.103Z`), and for the media, one line in the cell for each,
-`image_urls`, `content_ids` and `content_filenames`. What is missing, null or empty is an empty
-cell.
+`user_id`, `rating`, `status`, `message`, `created_at`, `updated_at`, `image_urls`, `content_ids`,
+`content_filenames` and `raw`. Times are ISO 8601 in UTC with milliseconds:
+`2025-12-30T02:20:10.103Z`. The three columns before `raw` hold one line for each image or content.
+`raw` is a JSON object of the fields that the API sent and its documentation does not know. What is
+missing, null or empty is an empty cell.
 
-`csv-spreadsheet`: the same for who opens it with a double click. It begins with a byte-order
-mark, and a cell that a spreadsheet would run as a formula begins with an apostrophe.
+`csv-spreadsheet` is the same, but safe to open with a double click. It starts with a byte-order
+mark, and what a spreadsheet would run as a formula has an apostrophe before it. That holds
+whichever of comma, semicolon and tab the spreadsheet takes for the separator. Choose the
+separator that yours expects: an Indonesian Windows expects a semicolon.
 
-`parquet` (needs the extra `parquet`): the fields of `Review`, typed: times are milliseconds in
-UTC, `multiple_image` and `content` lists of structs, `customer` and `payment_link` structs.
-What is missing is null; the lists are empty instead. An integer of more than 64 bits is null.
+`parquet` needs the extra `parquet`. It has the typed fields of `Review`: times are milliseconds
+in UTC, `multiple_image` and `content` are lists of structs, `customer` and `payment_link` are
+structs, `raw` is text as in CSV. What is missing is null; a missing list is empty. An integer of
+more than 64 bits is null.
 
-Half of a surrogate pair, such as a cut emoji leaves, is U+FFFD in all but JSONL.
+In every format but JSONL, half of a surrogate pair (as a cut emoji leaves) becomes U+FFFD.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
-import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from datetime import timedelta
+from itertools import islice, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import orjson
+from attrs import fields, frozen
 
-from mayar_reviews import ExportError, InvalidArgumentError
+from mayar_reviews import InvalidArgumentError, Review
+from mayar_reviews.api_json import EPOCH, camel_case, dump, load
 
 from .durable import replacing
 
 Format = Literal["jsonl", "csv", "csv-spreadsheet", "parquet"]
-_Raw = dict[str, Any]
+_Raw = Mapping[str, Any]
 
 SUFFIXES: Mapping[Format, str] = {
     "jsonl": ".jsonl",
@@ -50,149 +57,176 @@ SUFFIXES: Mapping[Format, str] = {
 }
 """How the name of a file of each format ends."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Other tasks run after each batch, so a batch must take milliseconds only.
+_BATCH = 250
+# Row groups of 5,000: what analysis tools like to read at once, and a few megabytes to build.
+_BATCHES_IN_ROW_GROUP = 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CSV_COLUMNS = (
-    "id",
-    "payment_link_id",
-    "payment_link_name",
-    "payment_link_type",
-    "customer_id",
-    "customer_name",
-    "user_id",
-    "rating",
-    "status",
-    "message",
-    "created_at",
-    "updated_at",
-    "image_urls",
-    "content_ids",
-    "content_filenames",
-)
-_CSV_BATCH = 1000
-# OWASP's list for "CSV injection", with the full-width forms that some locales take for these.
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-# What analysts' tools like to read at once, and a few megabytes at most while it is built.
-_ROW_GROUP = 5000
+# OWASP's list for "CSV injection", with the full-width forms that some locales treat the same.
+_SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"
+_FORMULA = tuple(f"{_SIGNS}\t\r\n")
+# What begins a cell for a spreadsheet that takes another separator. Quotes do not help there.
+_HIDDEN_FORMULA = re.compile(f"""([,;\t\r\n]["'\\s]*)(?=[{_SIGNS}])""")
 
 
-def check_format(format: object) -> None:
-    """Refuse a format that there is not, or that lacks its library.
+SEPARATORS = (",", ";", "\t")
+
+
+@frozen
+class Layout:
+    """How reviews are written."""
+
+    format: Format
+    separator: str = ","
+    """For `csv-spreadsheet`: one of `SEPARATORS`."""
+
+
+def check_layout(layout: Layout) -> None:
+    """Refuse an unknown format, one that lacks its library, or a wrong separator.
 
     Raises:
         InvalidArgumentError: says which, and what to do.
     """
-    if format not in SUFFIXES:
+    if not isinstance(layout.format, str) or layout.format not in SUFFIXES:
         raise InvalidArgumentError(
-            f"format is none that there is: it must be one of {', '.join(SUFFIXES)}",
-            field="format",
+            f"is unknown: choose one of {', '.join(SUFFIXES)}", field="format"
         )
-    if format == "parquet":
+    if layout.separator not in SEPARATORS:
+        raise InvalidArgumentError("must be a comma, a semicolon or a tab", field="separator")
+    if layout.separator != "," and layout.format != "csv-spreadsheet":
+        raise InvalidArgumentError(
+            "needs the format csv-spreadsheet: in csv it is always a comma", field="separator"
+        )
+    if layout.format == "parquet":
         try:
             import pyarrow as pa  # type: ignore[import-untyped]  # noqa: F401, PLC0415
         except ImportError:
             raise InvalidArgumentError(
-                "format parquet needs pyarrow: pip install 'mayar-reviews[parquet]'",
+                "parquet needs an extra: pip install 'mayar-reviews[parquet]'",
                 field="format",
             ) from None
 
 
-def to_line(raw: Mapping[str, Any]) -> bytes:
-    """A review as a line of the journal."""
-    try:
-        return orjson.dumps(raw, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:
-        pass
-    try:
-        # Half a surrogate pair, an integer of more than 64 bits, deep nesting: one odd review
-        # must not block an export for ever.
-        return json.dumps(raw, separators=(",", ":")).encode() + b"\n"
-    except RecursionError:
-        pass
-    raise ExportError("a review is nested too deeply to be written")
+def write(
+    lines: Iterable[bytes], output: Path, layout: Layout, before: Callable[[Path], object]
+) -> Generator[None, None, None]:
+    """Write the reviews, some at a step. The file appears at the end, whole.
 
-
-def convert(journal: Path, output: Path, format: Format) -> Generator[None, None, None]:
-    """Make `output` of the journal, a batch at a step; it appears at the end, whole."""
-    with journal.open("rb") as lines, replacing(output) as file:
-        rows = map(_from_line, lines)
-        if format == "parquet":
+    Args:
+        lines: the reviews as the API sent them.
+        output: the file.
+        layout: how they are written.
+        before: called with the whole file before it appears.
+    """
+    with replacing(output, before) as file:
+        if layout.format == "jsonl":
+            for line in lines:
+                file.write(line)
+                yield
+            return
+        rows = map(load, lines)
+        if layout.format == "parquet":
             yield from _write_parquet(rows, file)
         else:
-            yield from _write_csv(rows, file, spreadsheet=format == "csv-spreadsheet")
+            yield from _write_csv(rows, file, layout)
 
 
-def _from_line(line: bytes) -> _Raw:
-    review: _Raw
-    try:
-        review = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        review = json.loads(line)
-    return review
+def write_store(lines: Iterable[bytes], store: Path) -> Generator[None, None, None]:
+    """Write the reviews as the API sent them, compressed, for a later update."""
+    with replacing(store) as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        for line in lines:
+            packed.write(line)
+            yield
 
 
-def _batches(rows: Iterable[_Raw], size: int) -> Iterator[list[_Raw]]:
+def _batches(rows: Iterable[_Raw]) -> Iterator[list[_Raw]]:
     rows = iter(rows)
-    while batch := list(islice(rows, size)):
+    while batch := list(islice(rows, _BATCH)):
         yield batch
 
 
-def _whole(text: str) -> str:
-    return _SURROGATE.sub("\ufffd", text)
+def _replace_surrogates(text: str) -> str:
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 # --- csv -----------------------------------------------------------------------------------
 
 
-def _write_csv(rows: Iterable[_Raw], file: BinaryIO, *, spreadsheet: bool) -> Iterator[None]:
-    if spreadsheet:
+def _write_csv(rows: Iterable[_Raw], file: BinaryIO, layout: Layout) -> Iterator[None]:
+    is_spreadsheet = layout.format == "csv-spreadsheet"
+    if is_spreadsheet:
         file.write(codecs.BOM_UTF8)
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow(_CSV_COLUMNS)
-    for batch in _batches(rows, _CSV_BATCH):
-        for raw in batch:
-            cells = _cells(raw)
-            writer.writerow(map(_harmless, cells) if spreadsheet else cells)
-        file.write(_whole(buffer.getvalue()).encode())
+    writer = csv.writer(buffer, delimiter=layout.separator)
+    writer.writerow(_COLUMNS)
+    for raw in rows:
+        cells = [read(raw) for read in _COLUMNS.values()]
+        writer.writerow(map(_disarm, cells) if is_spreadsheet else cells)
+        file.write(_replace_surrogates(buffer.getvalue()).encode())
         buffer.seek(0)
         buffer.truncate()
         yield
-    file.write(buffer.getvalue().encode())  # the header, where there is no review
+    file.write(buffer.getvalue().encode())  # the header, if there is no review
 
 
-def _cells(raw: _Raw) -> tuple[Any, ...]:
-    customer = raw.get("customer") or {}
-    payment_link = raw.get("paymentLink") or {}
-    images = [image for image in raw.get("multipleImage") or () if image is not None]
-    contents = [content for content in raw.get("content") or () if content is not None]
-    files = [content.get("file") or {} for content in contents]
-    return (
-        raw["id"],
-        raw["paymentLinkId"],
-        payment_link.get("name"),
-        payment_link.get("type"),
-        raw["customerId"],
-        customer.get("name"),
-        raw["userId"],
-        raw["rating"],
-        raw["status"],
-        raw.get("message"),
-        _iso(raw["createdAt"]),
-        _iso(raw["updatedAt"]),
-        "\n".join(image.get("url") or "" for image in images),
-        "\n".join(content.get("id") or "" for content in contents),
-        "\n".join(file.get("filename") or "" for file in files),
+def _nested(name: str, key: str) -> Callable[[_Raw], Any]:
+    return lambda raw: (raw.get(name) or {}).get(key)
+
+
+def _lines(name: str, read: Callable[[_Raw], str | None]) -> Callable[[_Raw], str]:
+    """Return a reader of a list: one line in the cell for each item."""
+    return lambda raw: "\n".join(
+        read(item) or "" for item in raw.get(name) or () if item is not None
     )
 
 
-def _iso(milliseconds: int) -> str:
-    time = _EPOCH + timedelta(milliseconds=milliseconds)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _time(name: str) -> Callable[[_Raw], str]:
+    def read(raw: _Raw) -> str:
+        time = EPOCH + timedelta(milliseconds=raw[name])
+        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    return read
 
 
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+def _optional(name: str) -> Callable[[_Raw], Any]:
+    return lambda raw: raw.get(name)
+
+
+_KNOWN = frozenset(camel_case(one.name) for one in fields(Review))
+
+
+def _unknown(raw: _Raw) -> str:
+    """Return the fields that a review is not known to have, as JSON; empty if there are none."""
+    unknown = {name: value for name, value in raw.items() if name not in _KNOWN}
+    return dump(unknown).decode() if unknown else ""
+
+
+_COLUMNS: Mapping[str, Callable[[_Raw], Any]] = {
+    "id": itemgetter("id"),
+    "payment_link_id": itemgetter("paymentLinkId"),
+    "payment_link_name": _nested("paymentLink", "name"),
+    "payment_link_type": _nested("paymentLink", "type"),
+    "customer_id": itemgetter("customerId"),
+    "customer_name": _nested("customer", "name"),
+    "user_id": itemgetter("userId"),
+    "rating": itemgetter("rating"),
+    "status": itemgetter("status"),
+    "message": _optional("message"),
+    "created_at": _time("createdAt"),
+    "updated_at": _time("updatedAt"),
+    "image_urls": _lines("multipleImage", _optional("url")),
+    "content_ids": _lines("content", _optional("id")),
+    "content_filenames": _lines("content", _nested("file", "filename")),
+    "raw": _unknown,
+}
+"""Each column's name, and how to read its cell from the object that the API sent."""
+
+
+def _disarm(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    cell = _HIDDEN_FORMULA.sub(r"\1'", cell)
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 # --- parquet -------------------------------------------------------------------------------
@@ -225,25 +259,39 @@ def _write_parquet(rows: Iterable[_Raw], file: BinaryIO) -> Iterator[None]:
             "payment_link": pa.struct(payment_link),
         }
     )
-    schema = pa.schema(list(review))
+    schema = pa.schema([*review, ("raw", text)])
+    shape = _shape_for(review)
 
-    def shape(value: Any, kind: Any) -> Any:
-        """The value as its Arrow type has it: without unknown fields, under our names."""
-        if pa.types.is_list(kind):
-            return [shape(one, kind.value_type) for one in value or () if one is not None]
-        if isinstance(value, dict):
-            return {one.name: shape(value.get(_camel(one.name)), one.type) for one in kind}
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            return None
-        return _whole(value) if isinstance(value, str) else value
+    def row(raw: _Raw) -> dict[str, Any]:
+        return {**shape(raw), "raw": _replace_surrogates(_unknown(raw)) or None}
 
+    group: list[Any] = []
     with parquet.ParquetWriter(file, schema) as writer:
-        for batch in _batches(rows, _ROW_GROUP):
-            shaped = [shape(raw, review) for raw in batch]
-            writer.write_batch(pa.RecordBatch.from_pylist(shaped, schema))
-            yield
+        for batch in _batches(rows):
+            group.append(pa.RecordBatch.from_pylist([row(raw) for raw in batch], schema))
+            if len(group) == _BATCHES_IN_ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(group))
+                group.clear()
+            yield from repeat(None, len(batch))
+        if group:
+            writer.write_table(pa.Table.from_batches(group))
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+def _shape_for(kind: Any) -> Callable[[Any], Any]:
+    """Return a function that gives a value the form of an Arrow type.
+
+    Names become ours, unknown fields and nulls in lists are left out.
+    """
+    from pyarrow import types  # noqa: PLC0415
+
+    if types.is_list(kind):
+        item = _shape_for(kind.value_type)
+        return lambda value: [item(one) for one in value or () if one is not None]
+    if types.is_struct(kind):
+        fields = [(one.name, camel_case(one.name), _shape_for(one.type)) for one in kind]
+        return lambda value: (
+            None if value is None else {name: shape(value.get(key)) for name, key, shape in fields}
+        )
+    if types.is_string(kind):
+        return lambda value: None if value is None else _replace_surrogates(value)
+    return lambda value: value if value is None or -(2**63) <= value < 2**63 else None

@@ -1,18 +1,21 @@
-"""The job: which files there will be, whether they may be, and how many at a time."""
+"""The public call: check everything first, then export file by file."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mayar_reviews import InvalidArgumentError, ReviewsClient, ReviewStatus
+from mayar_reviews.checks import DEFAULT_PAGE_SIZE, check_integer
 
-from .file_export import FileExport, Job
-from .formats import SUFFIXES, Format, check_format
+from .file_export import FileExport, Settings
+from .formats import SUFFIXES, Format, Layout, check_layout
 from .report import ExportProgress, ExportReport, FileReport
+from .selection import Selection
 
 
 async def export_reviews(
@@ -21,137 +24,160 @@ async def export_reviews(
     output: str | os.PathLike[str],
     *,
     format: Format = "jsonl",
+    separator: str = ",",
     rating: int | None = None,
     status: ReviewStatus | str | None = None,
-    page_size: int = 50,
+    page_size: int = DEFAULT_PAGE_SIZE,
     resume: bool = False,
+    update: bool = False,
     force: bool = False,
     verify: bool = False,
     concurrency: int = 4,
     on_progress: Callable[[ExportProgress], object] | None = None,
 ) -> ExportReport:
-    """Export the reviews of one product, of many, or of the whole store.
+    """Export the reviews of one product, of many products or of the whole store.
 
-    It is patient: it waits for the rate limit, and, once the API has answered at all, waits out
-    failures of up to an hour.
-    However it ends, even by a kill or a power cut, the same call with `resume=True` goes on
-    after the last page that was written.
+    The export is patient. It waits for the rate limit. Once the API has answered, it waits out
+    failures of up to an hour. If it ends early, even by a kill or a power cut, the same call with
+    `resume=True` continues after the last page that was written.
 
     Args:
-        client: its session, key and budget are used; its deadline is not.
-        payment_link_ids: a product (3-100 characters); or a sequence of products, each of which
-            gets a file of its own; or `None`: the whole store, with reviews of every status.
-        output: the file; for a sequence the directory, made if need be, of the files
-            `<payment_link_id>.jsonl`, `.csv` or `.parquet`.
+        client: its session, key and rate limit are used; its deadline is not.
+        payment_link_ids: one product (3-100 characters); or several, each of which gets a file
+            of its own; or `None`: the whole store, with reviews of every status.
+        output: the file; for several products the directory, which is made if it is not there.
+            Its files are named `<payment_link_id>.jsonl`, `.csv` or `.parquet`.
         format: `jsonl`, `csv`, `csv-spreadsheet` or `parquet`; see
             `mayar_reviews.export.formats`.
+        separator: for `csv-spreadsheet`: a comma, a semicolon or a tab.
         rating: only reviews with this rating, 1 to 5.
         status: only reviews with this status; for the whole store only.
-        page_size: the most reviews to a request, at least 1. The API is known to give at most
+        page_size: the most reviews in one request, at least 1. The API is known to give at most
             50.
-        resume: go on where an earlier call stopped, or begin where there was none; what is
-            finished is left as it is.
-        force: begin from the start, whatever is there.
-        verify: ask the statistics before and after, and report what is missing by both.
+        resume: continue an earlier export, or start if there is none. A finished file is left
+            as it is: nothing is fetched.
+        update: bring a finished file up to date with what is new or changed since, in few
+            requests. An unfinished one is continued, and without one the export starts. A review
+            that has left the list since (archived, deleted) is not looked for, nor is an edited
+            one in a list that is not sorted by the last change: see `.notes` of the report.
+        force: start from the beginning. What is there is replaced when the new file is whole.
+        verify: compare with the statistics when the file is finished. They can be old or out of
+            order: then `complete` is `None`, and `.not_verified` says why.
         concurrency: how many products are exported at a time, at least 1.
-        on_progress: called with an `ExportProgress` after each page and before each wait; what
+        on_progress: called with an `ExportProgress` after each page and before each wait. What
             it raises is logged.
 
     Returns:
-        What became of each file; for a sequence also of those that failed, see `.failed`.
+        The result for each file. For several products this includes failed ones: see `.failed`.
 
     Raises:
-        InvalidArgumentError: an argument is outside its limits; or the output is there already,
-            is of another export, is shorter than it was, or cannot be written. Raised before
-            any request.
-        ExportError: the one product, or the store, was not exported to its end: `.written`
-            reviews are safe, `__cause__` is the failure. That is the API's refusal, an outage
-            of more than an hour, an answer that cannot be understood, or the disk's.
+        InvalidArgumentError: an argument is outside its limits; or the output already exists,
+            belongs to another export, has lost bytes, or cannot be written. Raised before any
+            request.
+        ExportError: the export of the one product, or of the store, stopped. `.written` reviews
+            are safe, `__cause__` is the failure: a refusal by the API, an outage of more than an
+            hour, an answer that cannot be understood, or a disk error.
     """
-    check_format(format)
-    if not isinstance(concurrency, int) or concurrency < 1:
+    layout = Layout(format, separator)
+    check_layout(layout)
+    check_integer("concurrency", concurrency, 1)
+    if force and (resume or update):
         raise InvalidArgumentError(
-            "concurrency is out of range: it must be an integer of at least 1", field="concurrency"
+            f"cannot be used with {'resume' if resume else 'update'}: either start from the "
+            "beginning, or continue",
+            field="force",
         )
-    if resume and force:
-        raise InvalidArgumentError(
-            "force cannot be used with resume: begin from the start, or go on", field="force"
-        )
-    output = Path(output)
-    job = Job(client, format, rating, status, page_size, verify, on_progress)
+    output = _path(output)
+    settings = Settings(client, layout, resume, force, update, verify, on_progress)
     if payment_link_ids is None or isinstance(payment_link_ids, str):
-        output = _followed(output)
-        export = FileExport(job, payment_link_ids, output)
-        _prepare([export], output.parent, resume=resume, force=force)
+        selection = Selection(payment_link_ids, rating, status, page_size)
+        export = FileExport(settings, selection, output)
+        _preflight([export], output.parent)
         file = await export.run()
         if file.error is not None:
             raise file.error
         return ExportReport((file,), file.seconds)
 
     if not all(isinstance(product, str) for product in payment_link_ids):
-        raise InvalidArgumentError(
-            "payment_link_ids holds something else: it must hold strings", field="payment_link_ids"
-        )
+        raise InvalidArgumentError("must contain only strings", field="payment_link_ids")
     exports = [
-        FileExport(job, product, output / f"{product}{SUFFIXES[format]}")
+        FileExport(
+            settings,
+            Selection(product, rating, status, page_size),
+            output / f"{product}{SUFFIXES[format]}",
+        )
         for product in dict.fromkeys(payment_link_ids)
     ]
     if not exports:
         raise InvalidArgumentError(
-            "payment_link_ids is empty: it must name at least one product",
+            "is empty: it must contain at least one product",
             field="payment_link_ids",
         )
-    _prepare(exports, output, resume=resume, force=force, make=True)
-    turns = asyncio.Semaphore(concurrency)
+    _preflight(exports, output, make_directory=True)
+    slots = asyncio.Semaphore(concurrency)
 
     async def run(export: FileExport) -> FileReport:
-        async with turns:
+        async with slots:
             return await export.run()
 
-    started = _now()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(export)) for export in exports]
-    return ExportReport(tuple(task.result() for task in tasks), _now() - started)
+    return ExportReport(tuple(task.result() for task in tasks), loop.time() - started)
 
 
-def _followed(output: Path) -> Path:
-    """Where a link leads, so that it is not replaced by what is meant for its target."""
-    return output.resolve() if output.is_symlink() else output
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _prepare(
-    exports: Sequence[FileExport],
-    directory: Path,
-    *,
-    resume: bool,
-    force: bool,
-    make: bool = False,
-) -> None:
-    """Refuse, before the first request, all that can be refused.
+def _path(output: str | os.PathLike[str]) -> Path:
+    """Return the path, and the target of a link, so that the link itself is not replaced.
 
     Raises:
-        InvalidArgumentError: an argument, or what is on the disk, forbids the export.
+        InvalidArgumentError: it cannot be a path.
+    """
+    try:
+        text = os.fsdecode(output)
+        if not text:
+            raise InvalidArgumentError("is empty: it must be a file", field="output")
+        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", text):
+            raise InvalidArgumentError(
+                "is a URL: it must be a file on this machine; write one there, and copy it",
+                field="output",
+            )
+        path = Path(text)
+        return path.resolve(strict=False) if path.is_symlink() else path
+    except (RuntimeError, OSError):
+        fault = "leads in a circle: it is a link to itself"
+    except (ValueError, TypeError) as error:
+        if isinstance(error, InvalidArgumentError):
+            raise
+        fault = "is not a path"
+    raise InvalidArgumentError(fault, field="output")
+
+
+def _preflight(
+    exports: Sequence[FileExport], directory: Path, *, make_directory: bool = False
+) -> None:
+    """Find, before the first request, everything that would make the export fail.
+
+    The locks of several exports are released again: there may be more of them than files that may
+    be open.
+
+    Raises:
+        InvalidArgumentError: an argument is outside its limits, or the disk forbids the export.
     """
     for export in exports:
         export.check_arguments()
     fault: str | None
     try:
-        if make:
+        if make_directory:
             directory.mkdir(parents=True, exist_ok=True)
-        for export in exports:
-            export.look_around(resume=resume, force=force)
         with tempfile.TemporaryFile(dir=directory):
-            pass  # so files can be made there
-    except BaseException as error:
+            pass  # files can be made there
         for export in exports:
-            export.give_back()
-        if not isinstance(error, OSError):
-            raise
+            export.preflight()
+            if make_directory:
+                export.release()
+    except OSError as error:
         fault = error.strerror
     else:
         return
-    raise InvalidArgumentError(f"output cannot be written to {directory}: {fault}", field="output")
+    raise InvalidArgumentError(f"cannot be written to {directory}: {fault}", field="output")

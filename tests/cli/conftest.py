@@ -1,4 +1,4 @@
-"""The command line beside a `FakeMayar`: called in this process, or run as a program."""
+"""The command line with a `FakeMayar`: called in this process, or run as a program."""
 
 from __future__ import annotations
 
@@ -43,16 +43,6 @@ def _environment(fake: FakeMayar, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAYAR_API_KEY", fake.api_key)
     monkeypatch.setenv("MAYAR_API_URL", fake.url)
-
-
-def grow(fake: FakeMayar) -> None:
-    """Make every page begin with the last review of the one before, as in a list that grows."""
-    page = fake._page
-
-    def shifted(*args: Any, before: int | None, **options: Any) -> Any:
-        return page(*args, before=None if before is None else before + 1, **options)
-
-    fake._page = shifted  # type: ignore[method-assign]
 
 
 class _Terminal(io.TextIOWrapper):

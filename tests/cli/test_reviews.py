@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 
-from mayar_reviews import RequestEvent
-from mayar_reviews.cli import connection
 from mayar_reviews.testing import FakeMayar
 
-from .conftest import Mayar, Result, grow
+from .conftest import Mayar, Result
 
 
 async def test_list_shows_the_newest_of_a_product(fake: FakeMayar, mayar: Mayar) -> None:
-    """A table of at most 20, each with its id, and a word that there are more."""
+    """A table of at most 20, each with its id, and a note that there are more."""
     fake.seed("kelas-web", 60)
     result = await mayar("list", "kelas-web")
     ids = [one for one in fake.reviews if one in result.out]
@@ -22,8 +19,10 @@ async def test_list_shows_the_newest_of_a_product(fake: FakeMayar, mayar: Mayar)
     assert result.err == "these are the first 20; --max N shows more\n"
 
 
-async def test_list_json_is_the_api_s_own_objects(fake: FakeMayar, mayar: Mayar) -> None:
-    """One object a line, unknown fields and all, over as many pages as --max asks for."""
+async def test_list_json_writes_the_objects_that_the_api_sent(
+    fake: FakeMayar, mayar: Mayar
+) -> None:
+    """One object a line, with unknown fields, from as many pages as --max needs."""
     fake.seed("kelas-web", 120)
     result = await mayar("list", "kelas-web", "--json", "--max", 110)
     assert result.lines == list(fake.reviews.values())[:-111:-1]
@@ -31,9 +30,12 @@ async def test_list_json_is_the_api_s_own_objects(fake: FakeMayar, mayar: Mayar)
     assert result.err == ""
 
 
-@pytest.mark.parametrize(("there", "asked"), [(0, 20), (1, 20), (20, 20), (50, 50), (51, 100)])
-async def test_list_all_there_is(fake: FakeMayar, mayar: Mayar, there: int, asked: int) -> None:
-    """No word of more where there are no more."""
+@pytest.mark.parametrize(
+    ("there", "asked"), [(0, 20), (1, 20), (20, 20), (50, 50), (51, 100), (60, 60)]
+)
+async def test_list_of_fewer_reviews_than_asked_has_no_note(
+    fake: FakeMayar, mayar: Mayar, there: int, asked: int
+) -> None:
     fake.add_product("kelas-web")
     fake.seed("kelas-web", there)
     result = await mayar("list", "kelas-web", "--max", asked, "--json")
@@ -41,23 +43,32 @@ async def test_list_all_there_is(fake: FakeMayar, mayar: Mayar, there: int, aske
     assert result.err == ("" if there else "no reviews\n")
 
 
-async def test_list_skips_what_stood_on_the_page_before(fake: FakeMayar, mayar: Mayar) -> None:
-    """A review that a growing list has shifted to the next page is shown once."""
+async def test_list_shows_a_review_on_two_pages_once(fake: FakeMayar, mayar: Mayar) -> None:
     fake.seed("kelas-web", 120)
-    grow(fake)
     result = await mayar("list", "kelas-web", "--json", "--max", 110)
     assert result.lines == list(fake.reviews.values())[:-111:-1]
 
 
+async def test_list_says_what_the_server_cannot_show(fake: FakeMayar, mayar: Mayar) -> None:
+    """After what it can show."""
+    fake.personality.cursor = "updated"
+    for _ in range(60):
+        fake.add_review("kelas-web", createdAt=1_767_063_610_103)
+    result = await mayar("list", "kelas-web", "--json", "--max", 100)
+    assert len(result.lines) == 50
+    assert result.code == 1
+    assert "the list is not complete" in result.err
+
+
 async def test_list_asks_for_no_more_than_it_shows(fake: FakeMayar, mayar: Mayar) -> None:
-    """One request for a few reviews, and one of just so many."""
+    """One request, for five reviews."""
     fake.seed("kelas-web", 60)
     await mayar("list", "kelas-web", "--max", 5)
     assert [request.query["limit"] for request in fake.requests] == ["5"]
 
 
 async def test_list_of_the_store_and_its_filters(fake: FakeMayar, mayar: Mayar) -> None:
-    """Without a product, or by status, every status shows; filters are passed on."""
+    """For the store, and with --status, every status is shown. Filters are passed on."""
     fake.add_review("kelas-web", id="aktif", rating=5)
     fake.add_review("kelas-web", id="arsip", rating=1, status="ARCHIVED")
     fake.add_review("kelas-data", id="lain", rating=1, message=None)
@@ -74,8 +85,8 @@ async def test_list_of_the_store_and_its_filters(fake: FakeMayar, mayar: Mayar) 
     assert fake.requests[-1].query["prioritizeMessage"] == "true"
 
 
-async def test_get(fake: FakeMayar, mayar: Mayar) -> None:
-    """A customer's review in full, as lines or as JSON."""
+async def test_get_shows_the_review_of_a_customer(fake: FakeMayar, mayar: Mayar) -> None:
+    """In full, as text or as JSON."""
     review = fake.add_review("kelas-web", customerId="pembeli-1", message="satu\ndua", rating=3)
     shown = await mayar("get", "kelas-web", "--customer-id", "pembeli-1")
     assert shown.code == 0
@@ -86,16 +97,28 @@ async def test_get(fake: FakeMayar, mayar: Mayar) -> None:
     assert told["createdAt"] == review["createdAt"]
 
 
-async def test_get_none(fake: FakeMayar, mayar: Mayar) -> None:
-    """No review is an answer, not a failure."""
+async def test_get_without_a_review_is_not_a_failure(fake: FakeMayar, mayar: Mayar) -> None:
     fake.add_product("kelas-web")
     arguments = "get", "kelas-web", "--customer-id", "pembeli-1"
     assert "has not reviewed" in (await mayar(*arguments)).out
     assert await mayar(*arguments, "--json") == Result(0, "null\n", "")
 
 
-async def test_create(fake: FakeMayar, mayar: Mayar) -> None:
-    """Text from standard input, media from options; a second time is refused in one line."""
+async def test_get_by_email(fake: FakeMayar, mayar: Mayar) -> None:
+    """One of the two is needed."""
+    fake.add_customer("budi@example.com", customer_id="pembeli-1")
+    fake.add_review("kelas-web", id="ulasan-1", customerId="pembeli-1")
+    shown = await mayar("get", "kelas-web", "--customer-email", "budi@example.com", "--json")
+    assert [one["id"] for one in shown.lines] == ["ulasan-1"]
+    refused = await mayar("get", "kelas-web")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: give either --customer-id or --customer-email\n",
+    )
+
+
+async def test_create_sends_what_is_given(fake: FakeMayar, mayar: Mayar) -> None:
+    """Text from standard input, media from options. A second time is refused in one line."""
     fake.add_purchase("kelas-web", "budi@example.com")
     arguments = "create", "kelas-web", "--customer-email", "budi@example.com", "--rating", 4
     media = "--attach", "image:foto-1", "--attach", "video:film-1:berkas-1"
@@ -121,8 +144,7 @@ async def test_create(fake: FakeMayar, mayar: Mayar) -> None:
     assert again.err.count("\n") == 1
 
 
-async def test_update(fake: FakeMayar, mayar: Mayar) -> None:
-    """What is given changes, what is not given stays; media come and go."""
+async def test_update_changes_only_what_is_given(fake: FakeMayar, mayar: Mayar) -> None:
     fake.add_review("kelas-web", id="ulasan-1", rating=5, message="Bagus")
     result = await mayar(
         *("update", "ulasan-1", "--rating", 2, "--message", "-1 untuk suara"),
@@ -139,29 +161,35 @@ async def test_update(fake: FakeMayar, mayar: Mayar) -> None:
     }
 
 
-async def test_set_status(fake: FakeMayar, mayar: Mayar) -> None:
-    """One review needs no question; ids come from arguments and from standard input."""
+async def test_set_status_of_one_or_many(fake: FakeMayar, mayar: Mayar) -> None:
+    """One review needs no confirmation. Ids come from arguments or from standard input."""
     for one in ("ulasan-1", "ulasan-2", "ulasan-3"):
         fake.add_review("kelas-web", id=one)
     single = await mayar("set-status", "ARCHIVED", "ulasan-1")
     assert (single.code, single.out, single.err) == (0, "1 review set to ARCHIVED\n", "")
     ids = b"ulasan-2\nulasan-3\nulasan-2\n"
     more = await mayar("set-status", "archived", "-", "--yes", "--json", stdin=ids)
-    assert more.lines == [{"applied": ["ulasan-2", "ulasan-3"], "unknown": [], "not_sent": []}]
+    assert more.lines == [
+        {"applied": ["ulasan-2", "ulasan-3"], "refused": [], "unknown": [], "not_sent": []}
+    ]
     assert {review["status"] for review in fake.reviews.values()} == {"ARCHIVED"}
 
 
-async def test_set_status_asks_where_nobody_can_answer(fake: FakeMayar, mayar: Mayar) -> None:
-    """Without a terminal and --yes, several reviews are a usage fault, and nothing is sent."""
+async def test_set_status_of_many_without_a_terminal_needs_yes(
+    fake: FakeMayar, mayar: Mayar
+) -> None:
+    """Otherwise it is wrong usage, and nothing is sent."""
     result = await mayar("set-status", "ARCHIVED", "ulasan-1", "ulasan-2")
     assert result.code == 2
-    assert "--yes" in result.err
+    assert result.err == "error: not a terminal: confirm with --yes\n"
     assert not fake.requests
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("\n", 1)])
-async def test_set_status_asks(fake: FakeMayar, mayar: Mayar, answer: str, code: int) -> None:
-    """On a terminal it asks before it changes several, and takes silence for a no."""
+async def test_set_status_of_many_asks_first(
+    fake: FakeMayar, mayar: Mayar, answer: str, code: int
+) -> None:
+    """An empty answer means no."""
     for one in ("ulasan-1", "ulasan-2"):
         fake.add_review("kelas-web", id=one)
     result = await mayar(
@@ -173,24 +201,28 @@ async def test_set_status_asks(fake: FakeMayar, mayar: Mayar, answer: str, code:
     assert {review["status"] for review in fake.reviews.values()} == {expected}
 
 
-async def test_set_status_that_fails_half_way(fake: FakeMayar, mayar: Mayar) -> None:
-    """Every review is named with what became of it, as text and as JSON; exit code 1."""
+async def test_set_status_that_fails_says_what_happened_to_each_review(
+    fake: FakeMayar, mayar: Mayar
+) -> None:
+    """As text or as JSON, with exit code 1."""
     ids = [fake.add_review("kelas-web")["id"] for _ in range(51)] + ["tidak-ada"]
     table = await mayar("set-status", "INACTIVE", *ids, "--yes")
     assert table.code == 1
     rows = [line.split() for line in table.out.splitlines()]
     assert rows == [
-        *(["INACTIVE", one] for one in ids[:50]),
-        *(["as", "it", "was", one] for one in ids[50:]),
+        *(["INACTIVE", one] for one in ids[:51]),
+        ["refused", "tidak-ada"],
     ]
-    assert table.err.startswith("error: the update stopped after 50 of 52 reviews: ")
+    assert table.err.startswith("error: ")
     told = await mayar("set-status", "INACTIVE", *ids, "--yes", "--json")
     assert told.code == 1
-    assert told.lines == [{"applied": ids[:50], "unknown": [], "not_sent": ids[50:]}]
+    assert told.lines == [
+        {"applied": ids[:51], "refused": ["tidak-ada"], "unknown": [], "not_sent": []}
+    ]
 
 
-async def test_stats(fake: FakeMayar, mayar: Mayar) -> None:
-    """A histogram of a product or of the store; JSON as the API has it."""
+async def test_stats_shows_a_histogram(fake: FakeMayar, mayar: Mayar) -> None:
+    """Of a product or of the store. JSON has the API's form."""
     for rating in (5, 5, 5, 1):
         fake.add_review("kelas-web", rating=rating)
     fake.add_product("kosong")
@@ -206,7 +238,7 @@ async def test_stats(fake: FakeMayar, mayar: Mayar) -> None:
 
 
 async def test_hostile_text_is_harmless(fake: FakeMayar, mayar: Mayar) -> None:
-    """Neither escape sequences nor markup nor half surrogates get through to a terminal."""
+    """No escape sequence, markup or half surrogate reaches a terminal."""
     evil = "\x1b[2J\x9b31m[bold]tebal[/bold] :smile: \ud83d \u202eterbalik\r\x07"
     fake.add_review(
         "kelas-web", customerId="pembeli-1", message=evil, status=evil, customer={"name": evil}
@@ -225,27 +257,8 @@ async def test_hostile_text_is_harmless(fake: FakeMayar, mayar: Mayar) -> None:
     assert told["message"] == evil
 
 
-async def test_validation_detail_is_shown(fake: FakeMayar, mayar: Mayar) -> None:
-    """What the API says about an invalid request is in the line."""
+async def test_the_detail_of_an_invalid_request_is_shown(fake: FakeMayar, mayar: Mayar) -> None:
     fake.add_purchase("kelas-web", "a@example")
     result = await mayar("create", "kelas-web", "--customer-email", "a@example", "--rating", 1)
     assert result.code == 1
     assert "must be a valid email" in result.err
-
-
-def test_long_waits_are_announced(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nothing seems to happen, standard error says why; a short wait goes unsaid."""
-    event = RequestEvent(
-        kind="wait",
-        endpoint="get_product_stats",
-        method="GET",
-        route="/products/{payment_link_id}/reviews/stats",
-        attempt=2,
-        status_code=None,
-        seconds=41.2,
-        reason="rate_limit",
-    )
-    connection._announce(event)
-    connection._announce(evolve(event, seconds=0.2))
-    connection._announce(evolve(event, kind="attempt", reason="ServerError"))
-    assert capsys.readouterr() == ("", "waiting 41 s: rate limit\n")

@@ -17,15 +17,14 @@ import pytest
 from distributed import Client, LocalCluster
 
 from mayar_reviews import InvalidArgumentError, ReviewsClient
-from mayar_reviews.dask import _alone, export_products
+from mayar_reviews.dask import export_products
 from mayar_reviews.export import ExportProgress, ExportReport, export_reviews
 from tests.support.processes import Process, Redis
 
 PRODUCTS = [f"product-{n}" for n in range(4)]
 KEY = "secret-key"
-# Dask's and tornado's own, on versions of Python that we do not choose.
-# Slow as a whole: each starts processes.
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
+# The warnings are Dask's and tornado's own, on versions of Python that we do not choose.
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 @contextmanager
@@ -61,8 +60,9 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.glob("*.jsonl")}
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(api: Process, tmp_path: Path) -> None:
-    """Two workers, one killed mid-export: the files of one process, nothing twice, no 429."""
+    """Two workers, one of them killed: the files are the same as those of one process."""
     progress: list[ExportProgress] = []
     with Redis(tmp_path) as redis, cluster_of(2, tmp_path) as cluster:
         with Client(cluster) as client:  # type: ignore[no-untyped-call]
@@ -103,8 +103,9 @@ def test_a_killed_worker_changes_nothing(api: Process, tmp_path: Path) -> None:
     assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 480
 
 
+@pytest.mark.slow
 def test_a_product_that_kills_its_workers_is_reported(api: Process, tmp_path: Path) -> None:
-    """What Dask gives up is a failed file of the report, and the others are done."""
+    """Dask gives it up: it is a failed file of the report, and the others are done."""
     killed: list[int] = []
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -125,10 +126,42 @@ def test_a_product_that_kills_its_workers_is_reported(api: Process, tmp_path: Pa
     assert report.written == 120 * (len(PRODUCTS) - len(report.failed))
 
 
+@pytest.mark.slow
+def test_workers_without_redis_divide_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers with two products each keep to 20 requests a window, and meet no 429."""
+    with Process("server", requests=20, per=3.0, reviews=480) as api:
+        monkeypatch.setenv("MAYAR_API_URL", api.hear())
+        monkeypatch.setenv("MAYAR_API_KEY", KEY)
+        with cluster_of(2, tmp_path) as cluster:
+            report = export_products(
+                cluster, PRODUCTS, tmp_path / "dask", page_size=10, requests=20, per=3.0
+            )
+        api.tell()
+        seen = api.hear()
+    assert seen["peak"] <= 20
+    assert {status for _, _, status in seen["arrivals"]} == {200}
+    assert (report.written, report.failed) == (480, ())
+
+
+@pytest.mark.slow
+def test_a_product_that_cannot_be_written_is_reported(api: Process, tmp_path: Path) -> None:
+    """Its file of the report says why, and the other products are done."""
+    output = tmp_path / "dask"
+    (output / "product-1.jsonl").mkdir(parents=True)
+    with cluster_of(1, tmp_path, processes=False) as cluster:
+        report = export_products(cluster, PRODUCTS, output, requests=1000)
+    assert [file.payment_link_id for file in report.failed] == ["product-1"]
+    assert "product-1 was not exported" in str(report.failed[0].error)
+    assert report.written == 360
+
+
+@pytest.mark.slow
 def test_no_secret_passes_through_the_scheduler(
     api: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the key nor the password of Redis is in a task; workers find both themselves."""
+    """No task holds the key or Redis's password; the workers find both themselves."""
     monkeypatch.delenv("MAYAR_API_KEY")
     (tmp_path / "key").write_text(f"{KEY}\n")
     monkeypatch.setenv("REDIS_PASSWORD", "pass-word")
@@ -156,10 +189,8 @@ def test_no_secret_passes_through_the_scheduler(
     assert not any(secret in task for task in tasks for secret in (KEY.encode(), b"pass-word"))
 
 
-def test_what_is_wrong_for_all_ends_the_job(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a key on the workers the caller gets the client's own error."""
+def test_a_missing_key_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller gets the client's own error."""
     with (
         cluster_of(1, tmp_path, processes=False) as cluster,
         pytest.raises(InvalidArgumentError, match="MAYAR_API_KEY"),
@@ -168,7 +199,7 @@ def test_what_is_wrong_for_all_ends_the_job(
 
 
 def test_too_small_a_budget_cannot_be_divided(tmp_path: Path) -> None:
-    """Fewer requests than workers are refused where no Redis keeps the budget."""
+    """Without Redis there must be at least one request for each worker."""
     with (
         cluster_of(2, tmp_path, processes=False) as cluster,
         pytest.raises(InvalidArgumentError, match="at least 2, one for each worker"),
@@ -177,23 +208,6 @@ def test_too_small_a_budget_cannot_be_divided(tmp_path: Path) -> None:
 
 
 def test_a_bad_id_is_refused_before_the_cluster_is_asked(tmp_path: Path) -> None:
-    """An id that would name a file elsewhere never becomes a task."""
+    """An id that names a file elsewhere never becomes a task."""
     with pytest.raises(InvalidArgumentError, match="payment_link_ids"):
         export_products("tcp://127.0.0.1:1", ["../../etc"], tmp_path)
-
-
-async def test_one_product_has_one_writer(tmp_path: Path) -> None:
-    """A task waits while another, that Dask may have given up, still writes the product."""
-    order: list[str] = []
-
-    async def second() -> None:
-        async with _alone(tmp_path, "product-1"):
-            order.append("second")
-
-    async with _alone(tmp_path, "product-1"):
-        waiting = asyncio.create_task(second())
-        async with _alone(tmp_path, "product-2"):
-            await asyncio.sleep(0.1)
-        order.append("first")
-    await waiting
-    assert order == ["first", "second"]

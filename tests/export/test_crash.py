@@ -1,9 +1,8 @@
-"""What an export leaves on the disk when it is killed, and when the disk fails it."""
+"""What an export leaves on the disk when it is killed, and when the disk fails."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -17,17 +16,16 @@ import pytest
 
 from mayar_reviews import ExportError, InvalidArgumentError
 from mayar_reviews.export import ExportProgress, export_reviews
+from tests.support.export_shop import ids, newest_first, shop, state_of
 
-from .shop import ids, newest_first, shop
-
-posix = pytest.mark.skipif(os.name != "posix", reason="forks, and asks /proc for names")
+posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and /proc")
 
 
-# --- the order of things ---------------------------------------------------------------------
+# --- the order of syncs ------------------------------------------------------------------------
 
 
 class Calls:
-    """The calls that matter to the disk, in their order, each with the file's name and size."""
+    """The calls that matter to the disk, in order, each with the name and size of the file."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[str, str, int]] = []
@@ -51,22 +49,27 @@ class Calls:
         monkeypatch.setattr(os, "unlink", record_unlink)
 
     def _record(self, call: str, path: Path) -> None:
-        if path.suffix == ".lock":
-            return  # it guards the files, and is none of them
+        if path.name.endswith("mayar-reviews-lock"):
+            return  # a lock holds no data
         size = 0 if path.is_dir() else path.stat().st_size
-        self.made.append((call, "." if path.is_dir() else path.name, size))
+        name = "." if path.is_dir() else path.name
+        if name.endswith("mayar-reviews-tmp"):
+            name = name.removeprefix(".").replace("mayar-reviews-tmp", "tmp")
+        self.made.append((call, name, size))
 
     def take(self) -> list[tuple[str, str, int]]:
         made, self.made = self.made, []
         return made
 
 
+JOURNAL = "out.partial.jsonl"
 SAVE = [("fsync", "out.state.json.tmp"), ("replace", "out.state.json.tmp"), ("fsync", ".")]
 
 
 @posix
-async def test_the_order_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is written and synced whole before the state that counts it replaces the old one."""
+async def test_a_page_is_synced_before_the_state_that_counts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = Calls(monkeypatch)
     pages: list[list[tuple[str, str, int]]] = []
     async with shop() as (_, client):
@@ -77,22 +80,21 @@ async def test_the_order_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             on_progress=lambda _: pages.append(calls.take()),
         )
     first, *rest = [[call[:2] for call in page] for page in pages]
-    # Before the first page: a state, and the journal's name in its directory.
-    assert first == [*SAVE, ("fsync", "."), ("fsync", "out"), *SAVE]
-    assert rest == [[("fsync", "out"), *SAVE]] * 2
-    assert calls.take() == []
-    # At its fsync, the page is in the file and not in a buffer.
-    sizes = [next(size for _, name, size in page if name == "out") for page in pages]
+    # Before the first page: a state, and the name of the journal in its directory.
+    assert first == [*SAVE, ("fsync", "."), ("fsync", JOURNAL), *SAVE]
+    assert rest == [[("fsync", JOURNAL), *SAVE]] * 2
+    # When it is synced, the page is in the file, not in a buffer.
+    sizes = [next(size for _, name, size in page if name == JOURNAL) for page in pages]
     lines = (tmp_path / "out").read_bytes().splitlines(keepends=True)
-    assert sizes == [sum(map(len, lines[:n])) for n in (50, 100, 120)]
+    assert sizes == [sum(map(len, lines[:n])) for n in (50, 99, 120)]
 
 
 @posix
-@pytest.mark.parametrize("format", ["csv", "parquet"])
-async def test_the_order_at_the_end(
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+async def test_the_journal_is_removed_after_the_output_is_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Any
 ) -> None:
-    """The journal goes when the output is there for good, and not before."""
+    """What is stored for an update comes first, then the state that knows the new output."""
     calls = Calls(monkeypatch)
     async with shop(3) as (_, client):
         await export_reviews(
@@ -102,22 +104,36 @@ async def test_the_order_at_the_end(
             format=format,
             on_progress=lambda _: calls.made.clear(),
         )
+    store = "out.reviews.jsonl.gz.tmp"
     assert [call[:2] for call in calls.made] == [
+        ("fsync", "."),
+        *([("fsync", store), ("replace", store), ("fsync", ".")] if format != "jsonl" else ()),
         ("fsync", "out.tmp"),
+        *SAVE,
         ("replace", "out.tmp"),
         ("fsync", "."),
-        ("unlink", "out.partial.jsonl"),
+        ("unlink", JOURNAL),
     ]
-    assert calls.made[0][2] == (tmp_path / "out").stat().st_size
+    synced = next(size for call, name, size in calls.made if name == "out.tmp")
+    assert synced == (tmp_path / "out").stat().st_size
 
 
 # --- kills -----------------------------------------------------------------------------------
 
 
 def kill(how: str, directory: Path, format: str) -> int:
-    """How many times the program beside this one has killed an export that then came out whole."""
+    """How many times `export_victim` killed an export. Each then came out whole."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.export.victim", how, directory, format],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.support.export_victim",
+            how,
+            directory,
+            format,
+        ],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -129,19 +145,29 @@ def kill(how: str, directory: Path, format: str) -> int:
 
 @posix
 def test_killed_at_each_call(tmp_path: Path) -> None:
-    """Killed before and after each call that matters to the disk, a CSV comes out the same."""
-    # Four calls to begin, four for each of two pages, four to end, and the lock's end; both
-    # sides of each.
-    assert kill("each", tmp_path, "csv") == 2 * 17
+    """A CSV comes out the same, if killed before or after any call that matters to the disk."""
+    # Four calls at the start, four for each of two pages, three to say that these are all, one
+    # for the journal's name, three for what an update needs, seven for the output, one for the
+    # lock.
+    assert kill("each", tmp_path, "csv") == 2 * 27
+
+
+@posix
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_an_update_killed_at_each_call(tmp_path: Path, format: str) -> None:
+    """It leaves last night's file or tonight's, and the next update makes tonight's."""
+    # Two for the journal, three to say that all is there, one for the journal's name, seven for
+    # the output, one for the lock; three for what the next update needs.
+    assert kill("update", tmp_path, format) == 2 * (14 if format == "jsonl" else 17)
 
 
 @posix
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("format", "calls"), [("jsonl", 13), ("csv-spreadsheet", 17), ("parquet", 17)]
+    ("format", "calls"), [("jsonl", 24), ("csv-spreadsheet", 27), ("parquet", 27)]
 )
 def test_killed_at_each_call_of_other_formats(tmp_path: Path, format: str, calls: int) -> None:
-    """The same for the other formats."""
+    """The same in the other formats."""
     assert kill("each", tmp_path, format) == 2 * calls
 
 
@@ -149,7 +175,7 @@ def test_killed_at_each_call_of_other_formats(tmp_path: Path, format: str, calls
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
 def test_killed_ten_times(tmp_path: Path, format: str) -> None:
-    """One export, killed ten times at random moments, ends with an undisturbed one's bytes."""
+    """Killed ten times at random moments, an export has the bytes of one that was not killed."""
     assert kill("random", tmp_path, format) == 10
 
 
@@ -157,7 +183,7 @@ def test_killed_ten_times(tmp_path: Path, format: str) -> None:
 
 
 def failing(call: Callable[..., Any], n: int, number: int) -> Callable[..., Any]:
-    """The call, but for its n-th time, which fails."""
+    """The call, but the n-th one fails."""
     count = 0
 
     def wrapped(*args: Any, **options: Any) -> Any:
@@ -171,8 +197,8 @@ def failing(call: Callable[..., Any], n: int, number: int) -> Callable[..., Any]
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
-async def test_disk_full_at_every_sync(tmp_path: Path, format: Any) -> None:
-    """Whichever sync fails, the error is clear, the state true, and a resume makes it whole."""
+async def test_a_disk_that_is_full_at_any_sync(tmp_path: Path, format: Any) -> None:
+    """The error says so, the state is true, and a resume makes the file whole."""
     async with shop() as (_, client):
         await export_reviews(client, "kelas-web", tmp_path / "whole", format=format)
         whole = (tmp_path / "whole").read_bytes()
@@ -197,23 +223,23 @@ async def test_disk_full_at_every_sync(tmp_path: Path, format: Any) -> None:
             safe = told[-1].written if told else 0
             assert failure.written == safe
             if safe:
-                state = json.loads((path.parent / "out.state.json").read_text())
-                assert state["written"] >= safe
+                assert state_of(path)["written"] >= safe
             await export_reviews(client, "kelas-web", path, format=format, resume=True)
             assert path.read_bytes() == whole
-    # Three before the first page, three for each page, two at the end.
-    assert failures == 3 + 9 + (0 if format == "jsonl" else 2)
+    # Three before the first page, three for each page. Two to say that all are there, one for the
+    # journal's name, four for the output. Two for what an update needs.
+    assert failures == 3 + 9 + 2 + 1 + 4 + (0 if format == "jsonl" else 2)
 
 
-async def test_disk_full_within_a_page(tmp_path: Path) -> None:
-    """A page that fits only in part is a torn tail, which a resume cuts back."""
+async def test_a_disk_that_is_full_within_a_page(tmp_path: Path) -> None:
+    """The part that was written is cut off by a resume."""
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
     async with shop() as (_, client):
         await export_reviews(client, "kelas-web", tmp_path / "whole")
         size = (tmp_path / "whole").stat().st_size
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        # The kernel's own refusal, in the middle of the last page.
+        # The kernel itself refuses, in the middle of the last page.
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, limits[1]))
         try:
@@ -222,16 +248,16 @@ async def test_disk_full_within_a_page(tmp_path: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             signal.signal(signal.SIGXFSZ, before)
-        assert caught.value.written == 100
-        state = json.loads((tmp_path / "out.state.json").read_text())
-        assert state["written"] == 100
-        assert (tmp_path / "out").stat().st_size > state["offset"]
+        assert caught.value.written == 99
+        state = state_of(tmp_path / "out")
+        assert state["written"] == 99
+        assert (tmp_path / JOURNAL).stat().st_size > state["offset"]
         await export_reviews(client, "kelas-web", tmp_path / "out", resume=True)
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-async def test_directory_removed(tmp_path: Path) -> None:
-    """Without its directory the export stops at once, and begins anew when there is one."""
+async def test_a_directory_that_is_removed_meanwhile(tmp_path: Path) -> None:
+    """The export stops at once. When the directory is back, it starts again."""
     directory = tmp_path / "gone"
     directory.mkdir()
     async with shop() as (fake, client):
@@ -251,8 +277,9 @@ async def test_directory_removed(tmp_path: Path) -> None:
         assert ids(directory / "out") == newest_first(fake)
 
 
-async def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory that nothing can be written to is refused before any request."""
+async def test_a_directory_without_permission_is_refused_before_any_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
 
     def denied(**_: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -265,8 +292,8 @@ async def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert fake.requests == []
 
 
-async def test_output_of_the_wrong_kind(tmp_path: Path) -> None:
-    """A directory for one product, or a file for many, is refused before any request."""
+async def test_an_output_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
+    """A directory for one product, or a file for many, before any request."""
     (tmp_path / "file").write_text("precious")
     async with shop() as (fake, client):
         with pytest.raises(InvalidArgumentError, match="is a directory"):
@@ -277,11 +304,10 @@ async def test_output_of_the_wrong_kind(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "precious"
 
 
-async def test_a_disk_fault_of_one_of_many(tmp_path: Path) -> None:
-    """One file that cannot be written does not stop the others."""
+async def test_a_file_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
     async with shop() as (fake, client):
         fake.seed("kelas-dua", 3)
-        (tmp_path / "kelas-web.jsonl.state.json.tmp").mkdir()
+        (tmp_path / ".kelas-web.jsonl.state.json.mayar-reviews-tmp").mkdir()
         report = await export_reviews(client, ["kelas-web", "kelas-dua"], tmp_path)
     assert [one.error is None for one in report.files] == [False, True]
     assert report.files[0].error is not None

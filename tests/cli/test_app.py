@@ -1,25 +1,24 @@
-"""The program as a whole: help, faults, exit codes, where which words go."""
+"""The program as a whole: help, errors, exit codes."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
 
-from mayar_reviews import SANDBOX_URL, __version__
+from mayar_reviews import __version__
 from mayar_reviews.testing import FakeMayar
 
 from .conftest import Mayar, end, start
 
-COMMANDS = ["create", "demo", "export", "get", "list", "set-status", "stats", "update"]
+COMMANDS = ["create", "demo", "doctor", "export", "get", "list", "set-status", "stats", "update"]
+COMMANDS += ["watch"]
 
 
-async def test_help_and_version(mayar: Mayar) -> None:
-    """By itself it tells its commands, the version is the package's."""
+async def test_help_lists_the_commands(mayar: Mayar) -> None:
+    """So does the program without arguments. --version is the version of the package."""
     bare, asked = await mayar(), await mayar("--help")
     assert bare == asked
     assert (bare.code, bare.err) == (0, "")
@@ -27,9 +26,9 @@ async def test_help_and_version(mayar: Mayar) -> None:
     assert (await mayar("--version")).out == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS[:-1])  # the last one never ends
 async def test_help_has_an_example_that_works(fake: FakeMayar, mayar: Mayar, command: str) -> None:
-    """What --help shows as an example is run, against a shop that has what it names."""
+    """The fake Mayar has what the examples name."""
     fake.add_product("kelas-data")
     fake.add_review("kelas-web", id="ulasan-1", customerId="pembeli-1")
     fake.add_review("kelas-web", id="ulasan-2")
@@ -87,11 +86,14 @@ async def test_help_has_an_example_that_works(fake: FakeMayar, mayar: Mayar, com
         ("set-status ACTIVE u", "REVIEW_ID"),
         ("set-status ACTIVE", "REVIEW_ID"),
         ("demo --rating 5", "--rating"),
+        ("doctor ../x", "PRODUCT_ID"),
         ("lsit", "list"),
     ],
 )
-async def test_usage_faults(fake: FakeMayar, mayar: Mayar, command: str, named: str) -> None:
-    """Exit code 2 and one line that names the option, before anything is sent or written."""
+async def test_wrong_usage_is_one_line(
+    fake: FakeMayar, mayar: Mayar, command: str, named: str
+) -> None:
+    """It names the option, before anything is sent or written. The exit code is 2."""
     result = await mayar(*command.split())
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("error: ")
@@ -102,12 +104,12 @@ async def test_usage_faults(fake: FakeMayar, mayar: Mayar, command: str, named: 
 
 
 @pytest.mark.parametrize("command", ["stats kelas-web", "export kelas-web --output o"])
-async def test_failures(
+async def test_a_wrong_or_missing_key_is_one_line(
     fake: FakeMayar, mayar: Mayar, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """A wrong key and no key: exit code 1 and one line, without a traceback."""
+    """Without a traceback. The exit code is 1."""
 
-    async def fault() -> str:
+    async def failure() -> str:
         result = await mayar(*command.split())
         assert (result.code, result.out) == (1, "")
         assert result.err.startswith("error: ")
@@ -117,20 +119,22 @@ async def test_failures(
 
     fake.seed("kelas-web", 3)
     monkeypatch.setenv("MAYAR_API_KEY", "wrong-key")
-    assert "the API key was not accepted (status 401)" in await fault()
-    assert "wrong-key" not in await fault()
+    assert "the API key was not accepted (status 401)" in await failure()
+    assert "wrong-key" not in await failure()
     monkeypatch.setenv("MAYAR_API_KEY", "")
-    assert "there is no API key: set MAYAR_API_KEY" in await fault()
+    assert "the API key is missing: set MAYAR_API_KEY" in await failure()
     monkeypatch.delenv("MAYAR_API_KEY")
-    assert "there is no API key: set MAYAR_API_KEY" in await fault()
+    assert "the API key is missing: set MAYAR_API_KEY" in await failure()
 
 
 @pytest.mark.parametrize(
     "command",
     ["export kelas-web --output o", pytest.param("stats kelas-web", marks=pytest.mark.slow)],
 )
-async def test_no_network(mayar: Mayar, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    """Nobody at the other end: exit code 1, and not after an hour's patience."""
+async def test_without_a_network_a_command_fails_at_once(
+    mayar: Mayar, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """It does not wait for an hour. The exit code is 1."""
     monkeypatch.setenv("MAYAR_API_URL", "http://127.0.0.1:1")
     result = await mayar(*command.split())
     assert (result.code, result.out) == (1, "")
@@ -138,8 +142,8 @@ async def test_no_network(mayar: Mayar, monkeypatch: pytest.MonkeyPatch, command
     assert not list(Path().iterdir())
 
 
-async def test_unknown_product(mayar: Mayar) -> None:
-    """Exit code 1, Mayar's own words, and nothing left behind."""
+async def test_an_unknown_product_is_one_line(mayar: Mayar) -> None:
+    """It has Mayar's own words, and nothing is left on the disk."""
     result = await mayar("export", "nirvana", "--output", "out.jsonl")
     assert (result.code, result.out) == (1, "")
     assert result.err.count("\n") == 1
@@ -147,65 +151,23 @@ async def test_unknown_product(mayar: Mayar) -> None:
     assert not list(Path().iterdir())
 
 
-async def test_key_from_a_file(
-    fake: FakeMayar, mayar: Mayar, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """--api-key-file goes before the environment; what is no key is not repeated."""
-    monkeypatch.setenv("MAYAR_API_KEY", "wrong-key")
-    Path("key").write_text(f"{fake.api_key}\n")
-    assert (await mayar("stats", "--api-key-file", "key")).code == 0
-    missing = await mayar("stats", "--api-key-file", "nowhere")
-    assert (missing.code, missing.err) == (1, "error: nowhere: No such file or directory\n")
-    Path("key").write_bytes(b"\xffhush hush")
-    bad = await mayar("stats", "--api-key-file", "key")
-    assert bad.code == 1
-    assert "hush" not in bad.err
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["--api-key=hush"], ["--api-key", "hush"], ["--api-key:hush"], ["-khush"], ["-k", "hush"]],
 )
-async def test_the_key_is_no_option(mayar: Mayar, arguments: list[str]) -> None:
-    """Whoever tries does not read it again in the fault."""
+async def test_a_key_given_as_an_option_is_not_shown(mayar: Mayar, arguments: list[str]) -> None:
+    """There is no such option, and the message does not repeat the value."""
     result = await mayar("stats", *arguments)
     assert result.code == 2
     assert "hush" not in result.err
 
 
-async def test_sandbox(monkeypatch: pytest.MonkeyPatch, mayar: Mayar) -> None:
-    """--sandbox goes before MAYAR_API_URL."""
-    origins = []
-
-    def client(*_: object, base_url: str | None, **__: object) -> None:
-        origins.append(base_url)
-        raise RuntimeError("not now")
-
-    monkeypatch.setattr("mayar_reviews.cli.connection.ReviewsClient", client)
-    for arguments in ([], ["--sandbox"], ["--base-url", "https://example.com"]):
-        result = await mayar("stats", *arguments)
-        assert (result.code, result.err) == (1, "error: not now\n")
-    assert origins == [os.environ["MAYAR_API_URL"], SANDBOX_URL, "https://example.com"]
-
-
-async def test_rate_limit_is_kept_and_can_be_off(fake: FakeMayar, mayar: Mayar) -> None:
-    """Without pacing, more requests go out than the default lets through in a minute."""
-    fake.seed("kelas-web", 30)
-    result = await mayar(
-        *("export", "kelas-web", "--output", "o", "--page-size", 1, "--rate-limit", "off")
-    )
-    assert result.code == 0
-    assert len(fake.requests) == 30
-
-
-async def test_stdin_that_is_not_text(mayar: Mayar) -> None:
-    """Bytes that are no UTF-8 are refused, not guessed at."""
+async def test_standard_input_must_be_utf_8(mayar: Mayar) -> None:
     result = await mayar("update", "ulasan-1", "--message", "-", stdin=b"\xff")
     assert (result.code, result.err) == (2, "error: standard input is not UTF-8\n")
 
 
-async def test_without_the_extra() -> None:
-    """Where cyclopts is missing, one line says what to install."""
+async def test_without_the_extra_one_line_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['cyclopts'] = None; "
         "from mayar_reviews.__main__ import main; main()"
@@ -215,8 +177,8 @@ async def test_without_the_extra() -> None:
     assert result.err == "the command line is an extra: pip install 'mayar-reviews[cli]'\n"
 
 
-async def test_nothing_is_loaded_for_nothing() -> None:
-    """--help does not load the fake server, and the package itself not the command line."""
+async def test_nothing_is_loaded_without_need() -> None:
+    """The package does not load the command line. --help does not load the fake server."""
     code = (
         "import sys, mayar_reviews; assert 'mayar_reviews.cli' not in sys.modules; "
         "sys.argv[1:] = ['--help']; from mayar_reviews.cli import run; run(); "
@@ -226,19 +188,9 @@ async def test_nothing_is_loaded_for_nothing() -> None:
     assert (result.code, result.err) == (0, "")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-async def test_a_terminal_without_stars(fake: FakeMayar, encoding: str) -> None:
-    """What an encoding cannot express is replaced, and ends nothing."""
-    fake.add_review("kelas-web", message="Bagus 👍")
-    process = await start("list", "kelas-web", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
-    result = await end(process)
-    assert (result.code, result.err) == (0, "")
-    assert "Bagus ?" in result.out
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-async def test_a_full_disk_under_standard_output(fake: FakeMayar) -> None:
-    """An output that cannot be written is one line and exit code 1."""
+async def test_standard_output_on_a_full_disk_is_one_line(fake: FakeMayar) -> None:
+    """The exit code is 1."""
     fake.add_review("kelas-web")
     with Path("/dev/full").open("wb") as full:
         for command in (["list", "kelas-web"], ["export", "kelas-web", "--output", "-"]):
@@ -246,11 +198,42 @@ async def test_a_full_disk_under_standard_output(fake: FakeMayar) -> None:
             assert (result.code, result.err) == (1, "error: [Errno 28] No space left on device\n")
 
 
-@pytest.mark.parametrize("width", [80, 120])
-async def test_tables_fit_the_terminal(fake: FakeMayar, width: int) -> None:
-    """No line is wider than the terminal, and ids are whole."""
-    fake.seed("kelas-web", 20)
-    process = await start("list", COLUMNS=str(width))
-    result = await end(process)
-    assert all(cell_len(line) <= width for line in result.out.splitlines())
-    assert all(review_id in result.out for review_id in fake.reviews)
+async def test_shell_completion_is_installed(
+    mayar: Mayar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the shell that runs, into the home directory."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    result = await mayar("--install-completion", "--shell", "bash")
+    assert result.code == 0, result.err
+    made = [one for one in (tmp_path / "home").rglob("*") if one.is_file()]
+    assert any("set-status" in one.read_text() for one in made)
+
+
+async def test_a_closed_standard_input_or_output_is_told(
+    fake: FakeMayar, mayar: Mayar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reviews are not thrown away in silence."""
+    fake.seed("kelas-web", 3)
+    closed = await end(
+        await start(
+            "-c",
+            "import sys; sys.stdout = None; from mayar_reviews.__main__ import main; "
+            "sys.argv = ['mayar-reviews', 'export', 'kelas-web', '--output', '-']; main()",
+            program=(),
+        )
+    )
+    assert (closed.code, closed.err) == (
+        2,
+        "error: --output - cannot be used: standard output is closed\n",
+    )
+    closed = await end(
+        await start(
+            "-c",
+            "import sys; sys.stdin = None; from mayar_reviews.__main__ import main; "
+            "sys.argv = ['mayar-reviews', 'export', '-', '--output', 'out']; main()",
+            program=(),
+        )
+    )
+    assert (closed.code, closed.err) == (2, "error: standard input is closed\n")
+    assert fake.requests == []

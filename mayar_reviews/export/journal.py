@@ -1,0 +1,256 @@
+"""The journal of one output: the pages fetched so far, and a state that says what is safe.
+
+A page is written and synced first. Then a new state, which counts the page, replaces the old one.
+So a kill at any moment leaves a state that is true. Bytes after the state's offset are part of a
+page that was never reported; the next run cuts them off.
+
+An update starts a new journal and saves its state only at the end. After a kill, the old state is
+valid and the new journal is ignored.
+
+The calls block the event loop for a few small syncs a page, and the rate limit lets about one
+page pass in a second or so. Threads would free the loop for those milliseconds, but then a
+cancellation could fall between a page and its state.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from attrs import evolve
+
+from mayar_reviews import ExportError, InvalidArgumentError, Review
+
+from .durable import fingerprint, open_to_append, sync, sync_directory
+from .rows import Rows, json_lines
+from .state import Gaps, State
+
+# More accounts than have ever shared a store. The state must not grow with the list.
+_MOST_OWNERS = 100
+
+
+class Journal:
+    """A file of JSON lines beside the output, with a state file.
+
+    Args:
+        output: the file to export into.
+        state: the state of an export that has just begun.
+    """
+
+    def __init__(self, output: Path, state: State) -> None:
+        self.path: Path = output.with_name(f"{output.name}.partial.jsonl")
+        self.is_own_store: bool = state.format == "jsonl"
+        self.store: Path = (
+            output if self.is_own_store else output.with_name(f"{output.name}.reviews.jsonl.gz")
+        )
+        """The reviews of a finished output, as the API sent them: an update needs them."""
+        self.state: State = state
+        """What is safe."""
+        self._output = output
+        self._state_path = output.with_name(f"{output.name}.state.json")
+        self._file: BinaryIO | None = None
+        self._offset = 0
+        self._checked_owner = False
+        self.is_finished: bool = False
+        """Whether the output is made, and is as it was made."""
+
+    def load(self, *, resume: bool, force: bool) -> bool:
+        """Look at what an earlier run left. Return whether there is something to continue.
+
+        Raises:
+            InvalidArgumentError: what is there must not be overwritten, cannot be continued,
+                belongs to another export, or has been changed.
+        """
+        try:
+            saved = State.load(self._state_path)
+        except InvalidArgumentError as error:
+            if not force or error.field != "resume":
+                raise
+            saved = self.state
+        self._check_foreign(is_known=saved is not None)
+        actual = fingerprint(self._output) if self._output.is_file() else None
+        if resume and saved is not None:
+            saved.check_asked(self.state, self._state_path)
+            self._check_files(saved, actual)
+            self.state = saved
+            self._checked_owner = not saved.owners
+            return True
+        if not force and (actual is not None or self.path.exists()):
+            fault = "exists, but has no state to resume from" if resume else "already exists"
+            ways = "" if resume else "resume or update its export, "
+            raise InvalidArgumentError(
+                f"{self._output} {fault}: {ways}use another output, or overwrite it with force",
+                field="output",
+            )
+        self.state = evolve(self.state, replaces=actual)
+        return False
+
+    def _check_foreign(self, *, is_known: bool) -> None:
+        """Refuse to overwrite files of somebody else that have the names of ours."""
+        for path in {self.path, self.store} - {self._output}:
+            if path.is_symlink() or (path.exists() and not (is_known and path.is_file())):
+                raise InvalidArgumentError(
+                    f"cannot be used: {path} does not belong to an export of it; move that file "
+                    "away, or use another output",
+                    field="output",
+                )
+
+    def _check_files(self, saved: State, actual: str | None) -> None:
+        """Refuse to continue when a file is not as the state says."""
+        size = self.path.stat().st_size if self.path.exists() else None
+        fault = None
+        if saved.output is not None and actual == saved.output:
+            self.is_finished = True
+        elif saved.output is not None and size is None:
+            fault = (
+                f"{self._output} is gone; put it back, or start again with force"
+                if actual is None
+                else f"{self._output} has been changed since it was exported; put the exported "
+                "file back, use another output, or start again with force"
+            )
+        elif actual != saved.replaces:
+            fault = (
+                f"{self._output} has been changed since the export began; move it away or put "
+                "it back, or start again with force"
+            )
+        elif (size or 0) < saved.offset:
+            fault = (
+                f"{self.path} has {size or 0} bytes, but its state records {saved.offset}; "
+                "put the file back, or start again with force"
+            )
+        if fault is not None:
+            raise InvalidArgumentError(f"is not possible: {fault}", field="resume")
+
+    def begin_update(self) -> None:
+        """Begin a journal of what has changed since the output was made."""
+        self.close()
+        self.is_finished = False
+        self._file, self._offset = self._open(0), 0
+
+    def append(self, rows: Rows, cursor: str | None) -> None:
+        """Make the rows of a page safe: first the reviews, then the state that counts them.
+
+        Opens the journal first, if it is closed. A run that gets no page changes nothing. After
+        the last page, which has no cursor, `finish_fetching` saves the state.
+
+        Raises:
+            ExportError: a review cannot be written, or is of another store.
+            OSError: the disk failed.
+        """
+        owners = self._add_owners(review for review, _ in rows)
+        lines = json_lines(rows)
+        if self._file is None:
+            # Save the state first. If a kill comes in between, the state of a new export has
+            # offset 0, and a resumed run cuts whatever an old journal held.
+            self.state.save(self._state_path)
+            self._file = self._open(self.state.offset)
+        self._file.write(lines)
+        sync(self._file)
+        state = evolve(
+            self.state,
+            owners=owners,
+            cursor=cursor or self.state.cursor,
+            written=self.state.written + len(rows),
+            offset=self.state.offset + len(lines),
+        )
+        if cursor is not None:
+            state.save(self._state_path)
+        self.state = state
+
+    def finish_fetching(self, gaps: Gaps) -> None:
+        """Record that every page is in the journal."""
+        self.save(fetched=True, cursor=None, gaps=gaps)
+
+    def append_update(self, rows: Rows) -> None:
+        """Write the rows of a page of an update."""
+        self._add_owners(review for review, _ in rows)
+        lines = json_lines(rows)
+        assert self._file is not None
+        self._file.write(lines)
+        self._offset += len(lines)
+
+    def finish_update(self, gaps: Gaps) -> None:
+        """Make what has changed safe, to be merged with the output."""
+        assert self._file is not None
+        sync(self._file)
+        self.save(
+            update=True,
+            offset=self._offset,
+            replaces=self.state.output,
+            output=None,
+            gaps=self._all_gaps(gaps),
+        )
+
+    def finish_quiet_update(self, gaps: Gaps, finished_at: str) -> None:
+        """Record that nothing has changed."""
+        self.save(gaps=self._all_gaps(gaps), finished_at=finished_at)
+
+    def _all_gaps(self, gaps: Gaps) -> Gaps:
+        return tuple(dict.fromkeys((*self.state.gaps, *gaps)))
+
+    def save(self, **changes: Any) -> None:
+        """Change fields of the state."""
+        state = evolve(self.state, **changes)
+        state.save(self._state_path)
+        self.state = state
+
+    def _add_owners(self, reviews: Iterable[Review]) -> tuple[str, ...]:
+        """Return the owners with those of a page; check the first page of a later run."""
+        of_page = dict.fromkeys(
+            hashlib.sha256(review.user_id.encode(errors="surrogatepass")).hexdigest()[:16]
+            for review in reviews
+        )
+        known = self.state.owners
+        if of_page and known and not self._checked_owner and not of_page.keys() & set(known):
+            raise ExportError(
+                f"{self._output} belongs to another store than this API key: use that store's "
+                "key, use another output, or start again with force"
+            )
+        self._checked_owner |= bool(of_page)
+        return tuple(dict.fromkeys((*known, *of_page)))[:_MOST_OWNERS]
+
+    def prepare(self) -> int | None:
+        """Make the journal ready to be read to its end.
+
+        Returns:
+            Where the reviews of the output begin that is updated; `None`: it is made anew.
+
+        Raises:
+            EOFError, zlib.error: the stored reviews are damaged.
+        """
+        self.close()
+        with self._open(self.state.offset) as file:
+            if not self.state.update:
+                return None
+            open_store = open if self.is_own_store else gzip.open
+            with open_store(self.store, "rb") as store:
+                shutil.copyfileobj(store, file)
+        return self.state.offset
+
+    def _open(self, size: int) -> BinaryIO:
+        """Open the journal and cut it back to a size."""
+        file = open_to_append(self.path)
+        try:
+            file.truncate(size)
+            sync_directory(self.path.parent)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def close(self) -> None:
+        """Close the journal. A later page opens it again."""
+        if self._file is not None:
+            with suppress(OSError):  # what is not on the disk yet is not in the state either
+                self._file.close()
+            self._file = None
+
+    def remove(self) -> None:
+        """Remove the journal: its reviews are in the output."""
+        if self.path.exists():
+            self.path.unlink()

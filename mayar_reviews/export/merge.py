@@ -1,0 +1,135 @@
+"""Which lines of a journal make an output: each review once, in its newest form, in order.
+
+A journal may hold a review twice: it was edited while the list was read, or it was the last one
+before the export was resumed. The output is what an export without either would have written.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from attrs import Factory, define
+
+from mayar_reviews import ReviewStatus
+from mayar_reviews.api_json import load
+
+# A server may show a review some seconds after the `updatedAt` that it carries.
+LATE = 60_000
+# More than a store gets in that time, but for an import. Then an update does work for nothing.
+_LARGEST_EDGE = 1000
+# The statistics do not count these.
+_NOT_COUNTED = (ReviewStatus.ARCHIVED, ReviewStatus.INACTIVE)
+
+
+def _numbers() -> array[int]:
+    return array("q")
+
+
+@define
+class _Order:
+    """Whether a list may be sorted by one of its times, newest first."""
+
+    last: int | None = None
+    newest: int = 0
+    broken: bool = False
+
+    def see(self, time: int) -> None:
+        # A time newer than all before it starts another read of the head of the list.
+        self.broken |= self.last is not None and self.last < time <= self.newest
+        self.last, self.newest = time, max(time, self.newest)
+
+
+@define
+class Index:
+    """What a journal holds. Each review has a place, in the order of their first lines."""
+
+    offsets: array[int] = Factory(_numbers)
+    """Where the newest line of each review begins."""
+    updated: array[int] = Factory(_numbers)
+    created: array[int] = Factory(_numbers)
+    _kinds: list[tuple[int, bool]] = Factory(list)
+    """The rating of each review, and whether the statistics count it."""
+    _known_kinds: dict[tuple[int, bool], tuple[int, bool]] = Factory(dict)
+    _places: dict[str, int] = Factory(dict)
+    _by_updated: _Order = Factory(_Order)
+    _by_created: _Order = Factory(_Order)
+
+    def read(self, journal: BinaryIO, boundary: int | None = None) -> Generator[None, None, None]:
+        """Read a journal, one line at a step.
+
+        Args:
+            journal: the file, at its beginning.
+            boundary: where the reviews of an older export begin, if there are any.
+
+        Raises:
+            ValueError, LookupError, TypeError, AttributeError: a line is not a review.
+        """
+        offset = 0
+        for line in journal:
+            if offset == boundary:
+                self._by_updated.last = self._by_created.last = None
+            self._take(load(line), offset)
+            offset += len(line)
+            yield
+
+    def _take(self, raw: Mapping[str, Any], offset: int) -> None:
+        updated, created = raw["updatedAt"], raw["createdAt"]
+        self._by_updated.see(updated)
+        self._by_created.see(created)
+        kind = raw["rating"], raw["status"] not in _NOT_COUNTED
+        kind = self._known_kinds.setdefault(kind, kind)
+        place = self._places.setdefault(raw["id"], len(self.offsets))
+        if place == len(self.offsets):
+            self.offsets.append(offset)
+            self.updated.append(updated)
+            self.created.append(created)
+            self._kinds.append(kind)
+        elif updated > self.updated[place]:
+            self.offsets[place], self._kinds[place] = offset, kind
+            self.updated[place], self.created[place] = updated, created
+
+    @property
+    def edge(self) -> dict[str, int]:
+        """`updatedAt` by id of the reviews that the next update will see again."""
+        start = max(self.updated, default=0) - LATE
+        places = [place for place, time in enumerate(self.updated) if time >= start]
+        if len(places) > _LARGEST_EDGE:
+            return {}
+        wanted = set(places)
+        return {
+            review_id: self.updated[place]
+            for review_id, place in self._places.items()
+            if place in wanted
+        }
+
+    @property
+    def sorted_by(self) -> str | None:
+        """`updated`, `created`, or `None`: neither. Where both are possible: `both`."""
+        if self._by_updated.broken:
+            return None if self._by_created.broken else "created"
+        return "updated" if self._by_created.broken else "both"
+
+    def lines(self, journal: BinaryIO) -> Iterator[bytes]:
+        """Return the lines of the output, in its order."""
+        places: list[int] | range = range(len(self.offsets))
+        if not self._by_updated.broken:
+            places = sorted(places, key=lambda place: -self.updated[place])
+        elif not self._by_created.broken:
+            places = sorted(places, key=lambda place: -self.created[place])
+        for place in places:
+            if journal.tell() != self.offsets[place]:
+                journal.seek(self.offsets[place])
+            yield journal.readline()
+
+    @property
+    def ratings(self) -> Counter[int]:
+        """How many reviews of each rating there are."""
+        return Counter(rating for rating, _ in self._kinds)
+
+    @property
+    def active(self) -> Counter[int]:
+        """The same for the reviews that the statistics count."""
+        return Counter(rating for rating, is_active in self._kinds if is_active)

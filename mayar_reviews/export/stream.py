@@ -1,0 +1,84 @@
+"""An export into a stream, such as standard output.
+
+A stream cannot be resumed, so this needs neither a journal nor a state. A review that is edited
+while the list is read comes a second time, in its newer form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from mayar_reviews import IncompleteListError, ReviewsClient, ReviewStatus
+from mayar_reviews.checks import DEFAULT_PAGE_SIZE
+
+from .patience import ApiHealth, Patience
+from .report import ExportProgress, ExportReport, FileReport, ProgressReporter
+from .rows import json_lines, rows_of
+from .selection import PAGE_DEADLINE, Selection
+
+STREAM = Path("-")
+"""The path in the report of such an export."""
+
+
+async def stream_reviews(
+    client: ReviewsClient,
+    payment_link_id: str | None,
+    output: BinaryIO,
+    *,
+    rating: int | None = None,
+    status: ReviewStatus | str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    on_progress: Callable[[ExportProgress], object] | None = None,
+) -> ExportReport:
+    """Write the reviews of one product, or of the whole store, as JSON lines.
+
+    Each page is written and flushed as it arrives. Outages are waited out. The arguments are
+    those of `export_reviews`.
+
+    Raises:
+        InvalidArgumentError: an argument is outside its limits.
+        MayarError: the list ended early.
+        OSError: the stream cannot be written to.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    progress = ProgressReporter(payment_link_id, on_progress)
+    patience = Patience(ApiHealth(), progress.report)
+    ratings: Counter[int] = Counter()
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
+    selection = Selection(payment_link_id, rating, status, page_size)
+    client = client.with_options(deadline=PAGE_DEADLINE, on_event=progress.on_event).with_options(
+        on_event=patience.on_event
+    )
+    selection.check(client)
+    last: dict[str, datetime] = {}  # going on repeats at most the reviews of one millisecond
+    try:
+        async with aclosing(selection.patient_pages(client, patience)) as pages:
+            async for page in pages:
+                rows = [row for row in rows_of(page) if last.get(row[0].id) != row[0].updated_at]
+                output.write(json_lines(rows))
+                output.flush()
+                last = {review.id: review.updated_at for review in page.data} or last
+                ratings.update(review.rating for review, _ in rows)
+                progress.written += len(rows)
+                progress.pages += 1
+                progress.report()
+    except IncompleteListError as error:
+        gaps = error.gaps
+    file = FileReport(
+        payment_link_id,
+        STREAM,
+        written=progress.written,
+        pages=progress.pages,
+        requests=progress.requests,
+        seconds=loop.time() - started,
+        ratings=ratings,
+        gaps=gaps,
+    )
+    return ExportReport((file,), file.seconds)
