@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,60 +26,80 @@ def _examples(language: str) -> list[Example]:
     return list(Sybil([parser]).parse(README).examples())
 
 
-@pytest.fixture
-def mayar(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMayar]:
-    """A server in a thread of its own, to which the environment points."""
+PYTHON = _examples("python")
+BASH = _examples("bash")[2:]
+"""The first two blocks of shell, which install, are run by `.ci/run`."""
+
+
+@contextmanager
+def _servers(number: int) -> Iterator[list[FakeMayar]]:
+    """Servers with what the README's examples need, in a thread of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    fake = FakeMayar()
-    fake.add_product("PRODUCT_ID")
-    fake.seed("PRODUCT_ID", 120)
-    fake.add_review("PRODUCT_ID", id="REVIEW_ID")
-    fake.add_purchase("PRODUCT_ID", "budi@example.com")
-    asyncio.run_coroutine_threadsafe(fake.start(), loop).result()
-    monkeypatch.setenv("MAYAR_API_KEY", fake.api_key)
-    monkeypatch.setenv("MAYAR_API_URL", fake.url)
-    yield fake
-    asyncio.run_coroutine_threadsafe(fake.close(), loop).result()
+    fakes = []
+    for _ in range(number):
+        fake = FakeMayar()
+        fake.add_product("PRODUCT_ID")
+        fake.seed("PRODUCT_ID", 120)
+        fake.add_review("PRODUCT_ID", id="REVIEW_ID")
+        fake.add_purchase("PRODUCT_ID", "budi@example.com")
+        asyncio.run_coroutine_threadsafe(fake.start(), loop).result()
+        fakes.append(fake)
+    yield fakes
+    for fake in fakes:
+        asyncio.run_coroutine_threadsafe(fake.close(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
 
 
-@pytest.mark.parametrize("example", _examples("python"), ids=lambda example: f"line {example.line}")
-def test_python_block(
-    example: Example, mayar: FakeMayar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A block of Python runs as a script of its own, without a warning."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", str(example.parsed)],
-        cwd=tmp_path,
-        capture_output=True,
+def _start(command: list[str], fake: FakeMayar, directory: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=directory,
+        env={**os.environ, "MAYAR_API_KEY": fake.api_key, "MAYAR_API_URL": fake.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
 
 
-@pytest.mark.parametrize(
-    "example", _examples("bash")[2:], ids=lambda example: f"line {example.line}"
-)
-def test_bash_block(example: Example, mayar: FakeMayar, tmp_path: Path) -> None:
-    """A block of shell runs; the first two, which install, are run by `.ci/run`."""
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, subprocess.Popen[str]]]:
+    """All blocks, by their lines, running at the same time: each with a server of its own."""
     scripts = Path(sys.executable).parent
-    block = re.sub(r"^export MAYAR_API_KEY=.*$", "", str(example.parsed), flags=re.MULTILINE)
-    done = subprocess.run(
-        ["bash", "-eu", "-c", f'PATH="{scripts}:$PATH"\n{block}'],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    commands = {
+        example.line: [sys.executable, "-W", "error", "-c", str(example.parsed)]
+        for example in PYTHON
+    }
+    for example in BASH:
+        block = re.sub(r"^export MAYAR_API_KEY=.*$", "", str(example.parsed), flags=re.MULTILINE)
+        commands[example.line] = ["bash", "-eu", "-c", f'PATH="{scripts}:$PATH"\n{block}']
+    with _servers(len(commands)) as fakes:
+        running = {
+            line: _start(command, fake, tmp_path_factory.mktemp("block"))
+            for (line, command), fake in zip(commands.items(), fakes, strict=True)
+        }
+        yield running
+        for process in running.values():
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize("line", [example.line for example in PYTHON])
+def test_a_block_of_python_runs(line: int, runs: dict[int, subprocess.Popen[str]]) -> None:
+    """As a script of its own, without a warning."""
+    _, errors = runs[line].communicate(timeout=60)
+    assert runs[line].returncode == 0, errors
+    assert errors == ""
+
+
+@pytest.mark.parametrize("line", [example.line for example in BASH])
+def test_a_block_of_shell_runs(line: int, runs: dict[int, subprocess.Popen[str]]) -> None:
+    """Every command in it succeeds."""
+    _, errors = runs[line].communicate(timeout=60)
+    assert runs[line].returncode == 0, errors
 
 
 def test_the_two_commands_stand_at_the_top() -> None:
@@ -88,7 +110,7 @@ def test_the_two_commands_stand_at_the_top() -> None:
 
 
 def test_every_promise_names_a_test_that_exists() -> None:
-    """A promise without a test is no promise."""
+    """Each link names a test and the file that it is in."""
     text = README.read_text()
     promised = re.findall(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", text)
     assert promised
@@ -96,6 +118,6 @@ def test_every_promise_names_a_test_that_exists() -> None:
         assert f"def {name}(" in (README.parent / path).read_text(), name
 
 
-def test_it_is_of_a_length_to_be_read() -> None:
-    """At most about two hundred lines."""
+def test_it_has_at_most_225_lines() -> None:
+    """Longer ones are not read."""
     assert len(README.read_text().splitlines()) <= 225

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import encode_basic_auth
@@ -12,6 +13,7 @@ from aiohttp.web import Application, Request
 
 from examples.web.app import create_app
 from examples.web.shop import Settings
+from mayar_reviews import ReviewsClient
 from mayar_reviews.testing import FakeMayar
 
 Visitor = TestClient[Request, Application]
@@ -22,6 +24,17 @@ MODERATOR = {"Authorization": encode_basic_auth("m", PASSWORD)}
 PRODUCT = "kelas-web"
 PAGE = f"/products/{PRODUCT}"
 SETTINGS = Settings({PRODUCT: "Kelas <Web>", "buku": "Buku"}, PASSWORD, b"secret")
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the shop's requests half a minute, as a busy machine may need more than 1.5 s."""
+    with_options = ReviewsClient.with_options
+
+    def patient(client: ReviewsClient, **options: Any) -> ReviewsClient:
+        return with_options(client, **options | {"timeout": 30.0, "deadline": 30.0})
+
+    monkeypatch.setattr(ReviewsClient, "with_options", patient)
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def leave_review(browser: webdriver.Chrome, address: str, email: str, message: s
 
 
 def test_a_review_is_written_and_seen(browser: webdriver.Chrome, address: str) -> None:
-    """Who leaves a review sees it first on the page, and thanks above it."""
+    """The customer sees the new review first on the page, and thanks above it."""
     leave_review(browser, address, BUYERS[0], "Kelas yang menyenangkan")
     assert browser.current_url == f"{address}{PRODUCT}?thanks"
     assert "Thank you" in browser.find_element(By.CSS_SELECTOR, ".notice.good").text

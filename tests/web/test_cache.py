@@ -9,7 +9,7 @@ from attrs import define, field
 
 from examples.web.cache import Cache
 from mayar_reviews import ServerError
-from tests.faults.clock import virtual_time
+from tests.support.clock import virtual_time
 
 
 @define
@@ -31,7 +31,7 @@ class Source:
 
 @virtual_time
 async def test_many_at_once_cause_one_fetch() -> None:
-    """Two hundred who ask for what is not there wait for the same fetch."""
+    """Two hundred callers wait for the same fetch."""
     cache, source = Cache(60), Source()
     got = await asyncio.gather(*(cache.get("key", source) for _ in range(200)))
     assert {snapshot.value for snapshot in got} == {1}
@@ -39,7 +39,7 @@ async def test_many_at_once_cause_one_fetch() -> None:
 
 
 @virtual_time
-async def test_what_is_fresh_is_not_fetched_again() -> None:
+async def test_a_fresh_value_is_not_fetched_again() -> None:
     """Within the time to live nothing is asked for."""
     cache, source = Cache(60), Source()
     await cache.get("key", source)
@@ -49,8 +49,8 @@ async def test_what_is_fresh_is_not_fetched_again() -> None:
 
 
 @virtual_time
-async def test_what_is_a_little_old_is_served_while_it_is_fetched_anew() -> None:
-    """After the time to live the old value comes at once, and the new one to who asks later."""
+async def test_a_stale_value_is_served_while_it_is_fetched_again() -> None:
+    """The old value comes at once; a later caller gets the new one."""
     cache, source = Cache(60), Source()
     loop = asyncio.get_running_loop()
     await cache.get("key", source)
@@ -64,8 +64,8 @@ async def test_what_is_a_little_old_is_served_while_it_is_fetched_anew() -> None
 
 
 @virtual_time
-async def test_what_is_very_old_is_waited_for() -> None:
-    """A page that nobody has asked for since yesterday is not shown as it was yesterday."""
+async def test_a_very_old_value_is_fetched_before_it_is_served() -> None:
+    """A page that nobody asked for since yesterday is not shown as it was yesterday."""
     cache, source = Cache(60), Source()
     await cache.get("key", source)
     await asyncio.sleep(86_400)
@@ -73,8 +73,8 @@ async def test_what_is_very_old_is_waited_for() -> None:
 
 
 @virtual_time
-async def test_what_has_changed_is_waited_for_even_past_a_fetch_under_way() -> None:
-    """A fetch that began before the change does not count as news of it."""
+async def test_after_a_change_a_new_fetch_is_waited_for() -> None:
+    """A fetch that began before the change does not count."""
     cache, source = Cache(60), Source()
     early = asyncio.create_task(cache.get("key", source))
     await asyncio.sleep(0.5)
@@ -85,7 +85,7 @@ async def test_what_has_changed_is_waited_for_even_past_a_fetch_under_way() -> N
 
 @virtual_time
 async def test_a_failure_leaves_the_old_value() -> None:
-    """What cannot be renewed is served as it is, with the failure beside it."""
+    """The old value is served, together with the failure."""
     cache, source = Cache(60), Source()
     first = await cache.get("key", source)
     source.failure = ServerError(status_code=503)
@@ -97,7 +97,7 @@ async def test_a_failure_leaves_the_old_value() -> None:
 
 @virtual_time
 async def test_after_a_failure_there_is_a_pause() -> None:
-    """Who asks in the pause after a failure is answered without another attempt."""
+    """Callers in the pause are answered without another fetch."""
     cache, source = Cache(60, pause=5), Source(failure=ServerError(status_code=503))
     assert (await cache.get("key", source)).value is None
     for _ in range(4):
@@ -111,8 +111,8 @@ async def test_after_a_failure_there_is_a_pause() -> None:
 
 
 @virtual_time
-async def test_it_keeps_what_was_used_last() -> None:
-    """Of more values than it may keep, the least recently used goes."""
+async def test_the_least_recently_used_value_is_dropped() -> None:
+    """When there are more values than it may keep."""
     cache, source = Cache(60, size=2), Source()
     for key in ("a", "b", "a", "c", "a", "b"):
         await cache.get(key, source)
@@ -121,14 +121,14 @@ async def test_it_keeps_what_was_used_last() -> None:
 
 @virtual_time
 async def test_a_fault_of_ours_is_not_hidden() -> None:
-    """What is no failure of Mayar's reaches who asks."""
+    """An exception that is none of Mayar's reaches the caller."""
     cache, source = Cache(60), Source(failure=KeyError("fault"))
     with pytest.raises(KeyError, match="fault"):
         await cache.get("key", source)
 
 
 @virtual_time
-async def test_closing_gives_up_what_is_under_way() -> None:
+async def test_closing_cancels_the_fetches_under_way() -> None:
     """No fetch outlives the cache."""
     cache, source = Cache(60), Source()
     waiting = asyncio.create_task(cache.get("key", source))

@@ -15,8 +15,8 @@ from examples.web.demo import PRODUCTS
 from .conftest import read
 
 
-async def test_the_demonstration_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With nothing in the environment, it shows its own products, reviews and pictures."""
+async def test_the_demonstration_needs_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its own products, reviews and pictures."""
     monkeypatch.delenv("MAYAR_API_KEY", raising=False)
     async with TestClient(TestServer(await command.demonstration(60))) as visitor:
         html = await read(visitor, "/")
@@ -37,8 +37,8 @@ def test_the_environment_names_the_products(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.secret != command.settings(60).secret
 
 
-def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without products or a key it does not start, and says what it lacks."""
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without products or a key the program does not start."""
     monkeypatch.setattr(sys, "argv", ["web", "--port", "0"])
     monkeypatch.delenv("PRODUCTS", raising=False)
     monkeypatch.delenv("MAYAR_API_KEY", raising=False)

@@ -33,7 +33,7 @@ async def send(visitor: Visitor, **fields: str) -> tuple[int, str]:
 
 
 async def test_a_review_is_created_once_and_shown(visitor: Visitor, fake: FakeMayar) -> None:
-    """Who has sent a review sees it on the page at once, though the page was cached."""
+    """The customer sees the review at once, though the page was cached."""
     fake.add_purchase("buku", BUYER)
     assert "Nobody has reviewed" in await read(visitor, "/products/buku")
     status, html = await send(visitor, message=" Baris satu\r\nBaris dua ")
@@ -44,8 +44,8 @@ async def test_a_review_is_created_once_and_shown(visitor: Visitor, fake: FakeMa
     assert (review["rating"], review["message"]) == (4, "Baris satu\nBaris dua")
 
 
-async def test_a_review_needs_no_words(visitor: Visitor, fake: FakeMayar) -> None:
-    """An empty message is none."""
+async def test_a_review_needs_no_message(visitor: Visitor, fake: FakeMayar) -> None:
+    """An empty message is not sent."""
     fake.add_purchase("buku", BUYER)
     assert (await send(visitor, message=" \r\n"))[0] == 200
     assert fake.requests[0].body == {
@@ -64,10 +64,10 @@ async def test_a_review_needs_no_words(visitor: Visitor, fake: FakeMayar) -> Non
         ({"message": "x" * 2001}, "message", "Please write at most 2,000"),
     ],
 )
-async def test_a_wrong_field_is_told_beside_it(
+async def test_a_wrong_field_has_a_sentence_beside_it(
     visitor: Visitor, fake: FakeMayar, fields: dict[str, str], field: str, sentence: str
 ) -> None:
-    """The form comes back as it was sent, with a sentence at the field, and Mayar is not asked."""
+    """The form comes back as it was filled in, and Mayar is not asked."""
     status, html = await send(visitor, **{"message": "Isinya", **fields})
     assert status == 422
     assert f'id="fault-{field}">{sentence}' in html
@@ -97,8 +97,8 @@ async def test_a_refusal_is_a_sentence(
     assert BUYER not in html
 
 
-async def test_the_limit_is_not_the_visitors_fault(visitor: Visitor, fake: FakeMayar) -> None:
-    """When Mayar wants a longer wait than anyone has patience for, the answer is a 503."""
+async def test_a_reached_limit_is_a_503(visitor: Visitor, fake: FakeMayar) -> None:
+    """When Mayar asks for a longer wait than the shop allows."""
     fake.fail_next(429, retry_after=60)
     status, html = await send(visitor)
     assert status == 503
@@ -113,7 +113,7 @@ async def test_a_lost_answer_creates_one_review(visitor: Visitor, fake: FakeMaya
     assert len([r for r in fake.reviews.values() if r["paymentLinkId"] == "buku"]) == 1
 
 
-async def test_a_form_that_is_not_ours_is_refused(visitor: Visitor, fake: FakeMayar) -> None:
+async def test_a_form_without_its_token_is_refused(visitor: Visitor, fake: FakeMayar) -> None:
     """Without the cookie, or with another's token, nothing is sent to Mayar."""
     fields = {"customer_email": BUYER, "rating": "4"}
     async with visitor.post(FORM, data=fields) as answer:
@@ -127,15 +127,15 @@ async def test_a_form_that_is_not_ours_is_refused(visitor: Visitor, fake: FakeMa
     assert fake.requests == []
 
 
-async def test_the_cookie_is_for_us_alone(visitor: Visitor) -> None:
-    """Scripts and other sites do not get the cookie, nor does plain http away from loopback."""
+async def test_the_cookie_is_protected(visitor: Visitor) -> None:
+    """From scripts, from other sites, and from plain http away from loopback."""
     async with visitor.get(FORM, headers={"Host": "shop.example"}) as answer:
         cookie = answer.headers["Set-Cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Secure"))
 
 
-async def test_a_file_in_place_of_words_is_nothing(visitor: Visitor, fake: FakeMayar) -> None:
-    """A form with files in it is read as one without."""
+async def test_a_file_in_a_form_is_ignored(visitor: Visitor, fake: FakeMayar) -> None:
+    """The form is read as if the field were empty."""
     async with visitor.post(FORM, data={"token": BytesIO(b"file")}) as answer:
         assert answer.status == 403
     assert fake.requests == []
@@ -144,7 +144,7 @@ async def test_a_file_in_place_of_words_is_nothing(visitor: Visitor, fake: FakeM
 async def test_nothing_personal_is_logged(
     visitor: Visitor, fake: FakeMayar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is logged of a refusal tells its kind, and nothing of who was refused."""
+    """The log tells the kind of a refusal, but nothing about the customer."""
     caplog.set_level(logging.DEBUG)
     fake.fail_next(403, message=f"{BUYER} belum pernah membeli")
     await send(visitor, message="rahasia saya")
@@ -165,7 +165,7 @@ async def decide(visitor: Visitor, status: str, *reviews: str, path: str = MODER
 
 
 async def test_moderation_archives_and_restores(visitor: Visitor, fake: FakeMayar) -> None:
-    """What is archived is gone from the page at once; what is restored is back."""
+    """An archived review leaves the page at once; a restored one is back at once."""
     first, second = list(fake.reviews)[-2:]
     assert first in await read(visitor, PAGE)
     assert "Archived</span>" in await decide(visitor, "ARCHIVED", first, second)
@@ -179,10 +179,10 @@ async def test_moderation_archives_and_restores(visitor: Visitor, fake: FakeMaya
     assert second not in html
 
 
-async def test_what_is_archived_is_gone_even_from_a_stale_page(
+async def test_an_archived_review_is_gone_from_a_stale_page(
     visitor: Visitor, fake: FakeMayar
 ) -> None:
-    """A review that a moderator took down does not come back when Mayar goes down."""
+    """It does not come back when Mayar is down."""
     review = list(fake.reviews)[-1]
     assert review in await read(visitor, PAGE)
     await decide(visitor, "ARCHIVED", review)
@@ -206,7 +206,7 @@ async def test_moderation_asks_for_the_password(visitor: Visitor, fake: FakeMaya
 
 
 async def test_without_a_password_there_is_no_moderation(fake: FakeMayar) -> None:
-    """Where the environment gives no password, nobody can guess it."""
+    """When the environment gives no password, nobody can guess it."""
     app = create_app(Settings({}, None, b"secret"), api_key=KEY, base_url=fake.url)
     async with TestClient(TestServer(app)) as visitor:
         for headers in ({}, {"Authorization": "Basic bTo="}):
@@ -214,18 +214,16 @@ async def test_without_a_password_there_is_no_moderation(fake: FakeMayar) -> Non
                 assert answer.status == 404
 
 
-async def test_a_moderators_browser_cannot_be_used_by_others(
-    visitor: Visitor, fake: FakeMayar
-) -> None:
-    """A form from elsewhere that the moderator's browser sends with the password is refused."""
+async def test_a_form_of_another_site_cannot_moderate(visitor: Visitor, fake: FakeMayar) -> None:
+    """The moderator's browser sends the password with it, but the token is missing."""
     fields = {"status": "ARCHIVED", "review": f"{PRODUCT}/{next(iter(fake.reviews))}"}
     async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
         assert answer.status == 403
     assert {request.method for request in fake.requests} == {"GET"}
 
 
-async def test_moderation_says_what_is_the_matter(visitor: Visitor, fake: FakeMayar) -> None:
-    """When Mayar refuses a change, the list stands under a sentence; when it is down, too."""
+async def test_a_failed_moderation_is_explained(visitor: Visitor, fake: FakeMayar) -> None:
+    """The list stands under a sentence, when Mayar refuses and when it is down."""
     fields = {"token": await token(visitor, MODERATION, MODERATOR), "status": "ARCHIVED"}
     fields["review"] = "x/not-a-review"
     async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
@@ -240,7 +238,7 @@ async def test_moderation_says_what_is_the_matter(visitor: Visitor, fake: FakeMa
     assert html.count("<li id=") == 20
 
 
-async def test_moderation_lists_what_is_asked_for(visitor: Visitor, fake: FakeMayar) -> None:
+async def test_moderation_lists_one_status_page_by_page(visitor: Visitor, fake: FakeMayar) -> None:
     """The tabs and the link at the end choose by status and follow the cursor."""
     await decide(visitor, "ARCHIVED", *list(fake.reviews)[:21])
     async with visitor.get(f"{MODERATION}?status=ARCHIVED", headers=MODERATOR) as answer:
@@ -251,7 +249,7 @@ async def test_moderation_lists_what_is_asked_for(visitor: Visitor, fake: FakeMa
 
 
 def test_both_languages_say_the_same() -> None:
-    """Whatever one language has a sentence for, the other has one for, too."""
+    """Each sentence of one language is there in the other one."""
     files = Path(examples.web.__file__).with_name("words")
     english, indonesian = (
         tomllib.loads((files / f"{language}.toml").read_text("utf-8")) for language in ("en", "id")
@@ -267,7 +265,7 @@ def shape(words: object) -> object:
 
 
 def test_every_exception_has_a_status_and_a_sentence() -> None:
-    """Whatever the client raises, people are told something, and the log of the proxy, too."""
+    """Whatever the client raises, the visitor gets a sentence and a fitting status."""
     for name in mayar_reviews.__all__:
         kind = getattr(mayar_reviews, name)
         if isinstance(kind, type) and issubclass(kind, mayar_reviews.MayarError):

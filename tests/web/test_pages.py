@@ -28,7 +28,7 @@ def following(html: str) -> str | None:
 
 
 async def test_a_page_shows_figures_and_reviews(visitor: Visitor) -> None:
-    """A product's page has its name, average, histogram and the newest reviews."""
+    """The name, the average, the histogram and the newest reviews."""
     html = await read(visitor, PAGE)
     assert "Kelas &lt;Web&gt;" in html
     assert "<strong>4.4</strong>" in html
@@ -38,8 +38,8 @@ async def test_a_page_shows_figures_and_reviews(visitor: Visitor) -> None:
     assert "1 January 2025" in html
 
 
-async def test_more_follows_the_cursor_to_the_end(visitor: Visitor, fake: FakeMayar) -> None:
-    """From link to link every review comes once, and the last page has no link."""
+async def test_the_links_lead_through_all_reviews(visitor: Visitor, fake: FakeMayar) -> None:
+    """Each review comes once, and the last page has no link."""
     seen = []
     path: str | None = PAGE
     while path:
@@ -50,18 +50,18 @@ async def test_more_follows_the_cursor_to_the_end(visitor: Visitor, fake: FakeMa
     assert set(seen) == set(fake.reviews)
 
 
-async def test_an_invented_cursor_costs_nothing(visitor: Visitor, fake: FakeMayar) -> None:
-    """A cursor that no page gave leads to the first page without a request to Mayar."""
+async def test_an_invented_cursor_leads_to_the_first_page(
+    visitor: Visitor, fake: FakeMayar
+) -> None:
+    """Without a request to Mayar."""
     for invented in ("1", "1.2", "", "1.ü"):
         async with visitor.get(PAGE, params={"after": invented}, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, PAGE)
     assert fake.requests == []
 
 
-async def test_a_cursor_of_one_product_is_none_of_another(
-    visitor: Visitor, fake: FakeMayar
-) -> None:
-    """A link's cursor is only good for the product that it was given for."""
+async def test_a_cursor_is_good_for_one_product_only(visitor: Visitor, fake: FakeMayar) -> None:
+    """With another product it leads to the first page."""
     path = following(await read(visitor, PAGE))
     assert path
     fake.requests.clear()
@@ -70,8 +70,8 @@ async def test_a_cursor_of_one_product_is_none_of_another(
     assert fake.requests == []
 
 
-async def test_an_unknown_product_costs_nothing(visitor: Visitor, fake: FakeMayar) -> None:
-    """What the shop does not sell is a 404 with a sentence, without a request to Mayar."""
+async def test_an_unknown_product_is_a_404(visitor: Visitor, fake: FakeMayar) -> None:
+    """Without a request to Mayar."""
     async with visitor.get("/products/gadget") as answer:
         assert answer.status == 404
         assert "This page does not exist." in await answer.text()
@@ -80,8 +80,8 @@ async def test_an_unknown_product_costs_nothing(visitor: Visitor, fake: FakeMaya
     assert fake.requests == []
 
 
-async def test_json_has_what_the_page_has(visitor: Visitor, fake: FakeMayar) -> None:
-    """The JSON walks through the same reviews, without the ids of people."""
+async def test_json_has_the_same_reviews_as_the_page(visitor: Visitor, fake: FakeMayar) -> None:
+    """Without the ids of customers."""
     path: str | None = f"{PAGE}/reviews.json"
     seen = []
     while path:
@@ -98,19 +98,19 @@ async def test_json_has_what_the_page_has(visitor: Visitor, fake: FakeMayar) -> 
 
 
 async def test_two_hundred_visitors_cause_two_requests(visitor: Visitor, fake: FakeMayar) -> None:
-    """However many come at once, Mayar is asked once for the reviews and once for the figures."""
+    """At the same time: one for the reviews, one for the statistics."""
     await asyncio.gather(*(read(visitor, PAGE) for _ in range(200)))
     assert len(fake.requests) == 2
 
 
 async def test_a_dropped_connection_is_not_noticed(visitor: Visitor, fake: FakeMayar) -> None:
-    """The client tries again before the page is served."""
+    """The client tries again before the page is sent."""
     fake.drop_next(2)
     assert len(ids(await read(visitor, PAGE))) == PAGE_SIZE
 
 
 async def test_stale_reviews_are_shown_when_mayar_is_down(fake: FakeMayar) -> None:
-    """When Mayar is gone, the page is as it was, and says since when."""
+    """The page is as it was, and says of when."""
     settings = Settings({PRODUCT: "Kelas"}, None, b"secret", ttl=0.001)
     app = create_app(settings, api_key=KEY, base_url=fake.url)
     async with TestClient(TestServer(app), headers={"Accept-Language": "en"}) as visitor:
@@ -126,7 +126,7 @@ async def test_stale_reviews_are_shown_when_mayar_is_down(fake: FakeMayar) -> No
 
 
 async def test_stale_reviews_are_shown_when_the_limit_is_reached() -> None:
-    """A 429 from Mayar costs the visitor nothing but newness."""
+    """A 429 costs the visitor nothing but the newest reviews."""
     settings = Settings({PRODUCT: "Kelas"}, None, b"secret", ttl=0.001)
     async with FakeMayar(KEY, rate_limit=(2, 60)) as fake:
         fake.seed(PRODUCT, 3)
@@ -138,8 +138,8 @@ async def test_stale_reviews_are_shown_when_the_limit_is_reached() -> None:
         assert 429 in [request.status for request in fake.requests]
 
 
-async def test_with_nothing_to_show_the_page_says_so(visitor: Visitor, fake: FakeMayar) -> None:
-    """With Mayar down from the start, the product's page is there and honest, the JSON a 502."""
+async def test_without_reviews_to_show_the_page_says_so(visitor: Visitor, fake: FakeMayar) -> None:
+    """Mayar was down from the start: the page is there, the JSON is a 502."""
     await fake.close()
     html = await read(visitor, PAGE)
     assert "The reviews cannot be shown at the moment." in html
@@ -150,7 +150,7 @@ async def test_with_nothing_to_show_the_page_says_so(visitor: Visitor, fake: Fak
 
 
 async def test_no_reviews_is_not_a_failure(visitor: Visitor) -> None:
-    """A product without reviews invites the first one."""
+    """The page of a product without reviews invites the first one."""
     html = await read(visitor, "/products/buku")
     assert "Nobody has reviewed this yet" in html
     assert "cannot be shown" not in html
@@ -167,8 +167,10 @@ async def test_no_reviews_is_not_a_failure(visitor: Visitor) -> None:
         ("", "id"),
     ],
 )
-async def test_the_language_is_the_visitors(visitor: Visitor, asked: str, language: str) -> None:
-    """The page is in the language that the browser likes best, else in Indonesian."""
+async def test_the_language_is_the_one_the_browser_likes_best(
+    visitor: Visitor, asked: str, language: str
+) -> None:
+    """If the shop does not have it: Indonesian."""
     async with visitor.get(PAGE, headers={"Accept-Language": asked}) as answer:
         html = await answer.text()
         assert answer.headers["Vary"] == "Accept-Language"
@@ -176,8 +178,8 @@ async def test_the_language_is_the_visitors(visitor: Visitor, asked: str, langua
     assert ("1 Januari 2025" in html) == (language == "id")
 
 
-async def test_what_people_wrote_stays_text(visitor: Visitor, fake: FakeMayar) -> None:
-    """Markup in a message, a name or a file's name is escaped, and half an emoji shown as `?`."""
+async def test_markup_in_a_review_stays_text(visitor: Visitor, fake: FakeMayar) -> None:
+    """In a message, a name or the name of a file; half an emoji is shown as `?`."""
     attack = "<script>alert(1)</script>"
     fake.add_review(
         "buku",
@@ -191,7 +193,7 @@ async def test_what_people_wrote_stays_text(visitor: Visitor, fake: FakeMayar) -
 
 
 async def test_pictures_come_from_mayar_only(visitor: Visitor, fake: FakeMayar) -> None:
-    """Of a review's pictures only those from known addresses are shown."""
+    """A picture from any other address is not shown."""
     urls = ["https://media.mayar.id/images/a.png", "https://evil.example/b.png", "javascript:c", ""]
     fake.add_review("buku", multipleImage=[{"id": url, "url": url} for url in urls])
     html = await read(visitor, "/products/buku")
@@ -199,7 +201,7 @@ async def test_pictures_come_from_mayar_only(visitor: Visitor, fake: FakeMayar) 
 
 
 async def test_no_page_holds_the_key_or_an_email(visitor: Visitor, fake: FakeMayar) -> None:
-    """An email in place of a name is not shown, nor is anything else that is nobody's business."""
+    """An email in place of a name is not shown, and no ids of people are."""
     review = fake.add_review("buku", customer={"id": "abc", "name": "siti@example.com"})
     html = await read(visitor, "/products/buku")
     assert "A customer" in html
@@ -208,8 +210,8 @@ async def test_no_page_holds_the_key_or_an_email(visitor: Visitor, fake: FakeMay
 
 
 @pytest.mark.parametrize("path", ["/", PAGE, f"{PAGE}/review", "/nowhere", "/static/style.css"])
-async def test_every_answer_has_the_policy(visitor: Visitor, path: str) -> None:
-    """Nothing inline runs on any page, errors included, and no page asks for it."""
+async def test_every_answer_has_the_security_policy(visitor: Visitor, path: str) -> None:
+    """No page has anything inline that it would forbid, errors included."""
     async with visitor.get(path) as answer:
         policy = answer.headers["Content-Security-Policy"]
         html = await answer.text()
@@ -219,10 +221,10 @@ async def test_every_answer_has_the_policy(visitor: Visitor, path: str) -> None:
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script>", html)
 
 
-async def test_a_fault_of_ours_is_a_sentence(
+async def test_a_defect_of_the_shop_is_a_sentence(
     visitor: Visitor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A defect is logged with its traceback and told to people without one."""
+    """It is logged with its traceback; visitors get none."""
 
     async def broken(*_: object) -> None:
         raise KeyError("defect")
@@ -237,6 +239,6 @@ async def test_a_fault_of_ours_is_a_sentence(
 
 
 def test_the_settings_hide_their_secrets() -> None:
-    """A log line of the settings tells neither the password nor the signing secret."""
+    """Their repr shows neither the password nor the signing secret."""
     assert "rahasia" not in repr(SETTINGS)
     assert "secret=" not in repr(SETTINGS)
