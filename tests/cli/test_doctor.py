@@ -312,6 +312,7 @@ async def test_it_keeps_to_the_rate_limit(fake: FakeMayar, mayar: Mayar) -> None
     assert fake.requests[7].at - fake.requests[0].at >= 0.6
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     reviews=st.lists(
@@ -395,6 +396,7 @@ SECRETS = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     secret=SECRETS,

@@ -58,6 +58,7 @@ async def test_ctrl_c_stops_a_request(fake: FakeMayar) -> None:
     assert not list(Path().iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_second_signal_ends_an_export_whose_reader_has_stalled(
     fake: FakeMayar, number: int, code: int

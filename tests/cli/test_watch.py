@@ -60,6 +60,7 @@ async def test_since_shows_what_has_changed_in_the_meantime(fake: FakeMayar) -> 
     await process.wait()
 
 
+@pytest.mark.slow
 async def test_with_a_state_each_change_is_shown_once_across_kills(
     fake: FakeMayar, tmp_path: Path
 ) -> None:

@@ -167,7 +167,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field", "value"), ACCEPTED, ids=lambda value: f"{value!r:.30}"
+    ("arguments", "field", "value"), ACCEPTED, ids=lambda value: f"{value!r:.20}"
 )
 async def test_an_allowed_argument_is_sent(
     arguments: dict[str, Any], field: str, value: Any, answers: Answers

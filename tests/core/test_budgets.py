@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from mayar_reviews import RateLimit, RateLimiter
+from mayar_reviews.rate_limit import unpaced
 from tests.support.budget_rules import PAUSE_RULES, RULES, Rule, name
 from tests.support.clock import virtual_time
 
 BUDGETS: dict[str, Callable[[], RateLimiter]] = {"RateLimit": lambda: RateLimit(2, per=10.0)}
-UNPACED: dict[str, Callable[[], RateLimiter]] = {
-    "rate_limit=None": lambda: RateLimit(sys.maxsize, per=1e-6)
-}
+UNPACED: dict[str, Callable[[], RateLimiter]] = {"rate_limit=None": unpaced}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=name)

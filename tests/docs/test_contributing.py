@@ -73,7 +73,7 @@ def _copy(to: Path) -> Path:
 
 def _test(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *TESTS],
+        [sys.executable, "-m", "pytest", "-n0", "-q", "-x", "-p", "no:cacheprovider", *TESTS],
         cwd=root,
         capture_output=True,
         text=True,
@@ -87,6 +87,7 @@ def test_the_example_has_its_steps() -> None:
     assert len(STEPS) == section.count("```python")
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_added_as_contributing_says(tmp_path: Path) -> None:
     """All steps: the tests pass, and the new method works against the fake server."""
     root = _copy(tmp_path)

@@ -35,7 +35,15 @@ def test_every_block_of_python_passes_mypy(tmp_path: Path) -> None:
         "def shared_task[**P, T](function: Callable[P, T]) -> Callable[P, T]: ...\n"
     )
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *names],
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--warn-unreachable",
+            "--no-error-summary",
+            *names,
+        ],
         cwd=tmp_path,
         env={"MYPYPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)},
         capture_output=True,

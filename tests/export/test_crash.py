@@ -143,6 +143,7 @@ def kill(how: str, directory: Path, format: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @posix
 def test_killed_at_each_call(tmp_path: Path) -> None:
     """A CSV comes out the same, if killed before or after any call that matters to the disk."""
@@ -152,6 +153,7 @@ def test_killed_at_each_call(tmp_path: Path) -> None:
     assert kill("each", tmp_path, "csv") == 2 * 27
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_an_update_killed_at_each_call(tmp_path: Path, format: str) -> None:

@@ -96,6 +96,7 @@ async def test_csv_is_exact(tmp_path: Path) -> None:
     assert data.endswith(b"\r\n")
 
 
+@pytest.mark.slow
 async def test_duckdb_reads_csv(tmp_path: Path) -> None:
     """It finds the same rows and understands the times."""
     reviews = await exported(tmp_path / "out.csv", "csv")

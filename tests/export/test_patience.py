@@ -184,6 +184,7 @@ async def test_an_outage_is_waited_out(tmp_path: Path) -> None:
     assert {one.waiting for one in told} == {"outage", "retry", None}
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_an_outage_without_end_ends_the_export_after_an_hour(tmp_path: Path) -> None:
     async with shop() as (fake, client):
@@ -228,6 +229,7 @@ async def test_without_a_network_the_export_fails_at_once(tmp_path: Path) -> Non
     assert isinstance(caught.value.__cause__, ConnectionFailedError)
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_product_that_always_fails_is_given_up_while_others_answer(
     tmp_path: Path,
@@ -267,6 +269,7 @@ async def test_an_export_is_patient_whatever_the_client_is(tmp_path: Path) -> No
         assert ids(tmp_path / "out") == newest_first(fake)
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_a_429_without_end_ends_the_export_after_an_hour(tmp_path: Path) -> None:
     """As any other outage does."""

@@ -198,6 +198,7 @@ async def test_each_product_is_updated(tmp_path: Path) -> None:
             assert ids(tmp_path / f"{product}.jsonl") == newest_first(fake, product)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs /proc")
 async def test_any_number_of_products_needs_few_open_files(tmp_path: Path) -> None:
     """300 products, with fewer files that may be open."""

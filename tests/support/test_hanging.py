@@ -33,7 +33,15 @@ def _run(directory: Path, hang: str) -> subprocess.Popen[str]:
     """Start pytest on a test that hangs, with this project's settings but for the seconds."""
     test = directory / "test_hanging.py"
     test.write_text(HANGING.format(hang=hang))
-    options = ["-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-o", "timeout=1"]
+    options = [
+        "-n0",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "timeout=1",
+    ]
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, str(test)],
         cwd=ROOT,
@@ -43,6 +51,7 @@ def _run(directory: Path, hang: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_hanging_test_is_ended(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Each way to hang ends the run with an exit code and the place where it hung."""
     runs = {name: _run(tmp_path_factory.mktemp("hang"), hang) for name, hang in HANGS.items()}

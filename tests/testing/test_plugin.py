@@ -111,6 +111,7 @@ def run(pytester: pytest.Pytester, *options: str, mode: str = "") -> pytest.RunR
     )
 
 
+@pytest.mark.slow
 def test_the_strict_mode_of_pytest_asyncio(pytester: pytest.Pytester) -> None:
     """The fixtures work as they are, nothing of the client or an export waits, nor for ever.
 
@@ -129,6 +130,7 @@ def test_the_strict_mode_of_pytest_asyncio(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*skipped an hour of waiting*"])
 
 
+@pytest.mark.slow
 def test_the_auto_mode_of_pytest_asyncio(pytester: pytest.Pytester) -> None:
     """They work as well, but not where anyio runs the same test in another loop: that is told."""
     pytester.makeconftest(ON_ASYNCIO)
@@ -138,6 +140,7 @@ def test_the_auto_mode_of_pytest_asyncio(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*set asyncio_mode to strict*"])
 
 
+@pytest.mark.slow
 def test_anyio_alone(pytester: pytest.Pytester) -> None:
     """They work on asyncio; on trio, which the client does not know, the test says what to do."""
     pytester.makepyfile(test_mine=ANYIO_TEST, test_sync=SYNC_TEST)
@@ -146,6 +149,7 @@ def test_anyio_alone(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*reviews_client needs asyncio*anyio_backend*"])
 
 
+@pytest.mark.slow
 def test_without_a_plugin_that_runs_coroutines(pytester: pytest.Pytester) -> None:
     """The server works; the client says what is missing."""
     pytester.makepyfile(test_sync=SYNC_TEST, test_mine="def test_mine(reviews_client): pass")

@@ -126,6 +126,7 @@ async def test_seeded_ratings(fake: FakeMayar, client: Client) -> None:
     assert min(counts) > 0
 
 
+@pytest.mark.slow
 async def test_ten_thousand_reviews_are_walked(fake: FakeMayar, client: Client) -> None:
     """Two hundred pages of fifty hold each review once, and the list is sorted once for all."""
     fake.seed(PRODUCT, 10_000)
