@@ -62,6 +62,7 @@ async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
     while left and refused_in_a_row < MAX_STATUS_UPDATES:
         part = left.pop()
         with call:
+            failure: MayarError | None = None
             stopped: StatusUpdateError | None = None
             try:
                 failure = await _send(call, part)
