@@ -185,15 +185,16 @@ def read_review(body: Envelope) -> Review:
     return structure(body.get("data"), Review, "$.data")
 
 
-def read_review_or_none(body: Envelope) -> Review | None:
-    """Return the review that an answer holds, or `None` where it holds null."""
-    return None if body.get("data", ...) is None else read_review(body)
+def read_or_none(body: Envelope, cls: type[T]) -> T | None:
+    """Return the object that an answer holds, or `None` where it holds null."""
+    if body.get("data", ...) is None:
+        return None
+    return structure(body.get("data"), cls, "$.data")
 
 
 def read_stats(body: Envelope) -> ReviewStats | None:
     """Return the figures, or `None` where there are no active reviews."""
-    data = body.get("data", ...)
-    return None if data is None or data == {} else structure(data, ReviewStats, "$.data")
+    return None if body.get("data") == {} else read_or_none(body, ReviewStats)
 
 
 @frozen
@@ -202,12 +203,6 @@ class CustomerRecord:
 
     id: str
     email: str = field(repr=False)
-
-
-def read_customer(body: Envelope) -> CustomerRecord | None:
-    """Return the customer that an answer holds, or `None` where it holds null."""
-    data = body.get("data", ...)
-    return None if data is None else structure(data, CustomerRecord, "$.data")
 
 
 def check_ours(name: str, found: object, asked: object) -> None:

@@ -19,7 +19,7 @@ import orjson
 from attrs import fields, has
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 # An integer of more than 64 bits has at least so many digits.
@@ -30,6 +30,20 @@ def camel_case(name: str) -> str:
     """Return the API's form of a name: `payment_link_id` is `paymentLinkId`."""
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))
+
+
+def to_time(milliseconds: int) -> datetime:
+    """Return a time that the API wrote.
+
+    Raises:
+        OverflowError: it is outside the years that a `datetime` can have.
+    """
+    return EPOCH + milliseconds * _MILLISECOND
+
+
+def to_milliseconds(time: datetime) -> int:
+    """Return a time as the API writes it."""
+    return (time - EPOCH) // _MILLISECOND
 
 
 def to_api(value: Any) -> Any:
@@ -47,7 +61,7 @@ def to_api(value: Any) -> Any:
     if isinstance(value, tuple):
         return [to_api(item) for item in value]
     if isinstance(value, datetime):
-        return (value - EPOCH) // MILLISECOND
+        return to_milliseconds(value)
     return value.value if isinstance(value, Enum) else value
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from attrs import NOTHING, fields, has, resolve_types
 
-from .api_json import EPOCH, MILLISECOND, camel_case
+from .api_json import camel_case, to_time
 from .errors import ResponseError
 from .models import PaymentLink, ReviewStatus
 
@@ -107,7 +107,7 @@ def _to_time(value: Any) -> datetime:
     if type(value) is not int:
         raise _MisfitError("int", value)
     try:
-        return EPOCH + value * MILLISECOND
+        return to_time(value)
     except OverflowError:
         pass
     raise _MisfitError("a time in Unix milliseconds", value)

@@ -15,13 +15,13 @@ from attrs import Attribute, evolve, field, frozen
 from attrs.validators import optional
 
 from .answers import (
+    CustomerRecord,
     Envelope,
     check_ours,
     foreign,
-    read_customer,
+    read_or_none,
     read_page,
     read_review,
-    read_review_or_none,
     read_stats,
 )
 from .api_json import dump, to_api
@@ -210,7 +210,7 @@ class GetCustomerReview(Endpoint[Review | None]):
     customer_id: str = field(validator=is_id)
 
     def read(self, body: Envelope) -> Review | None:
-        review = read_review_or_none(body)
+        review = read_or_none(body, Review)
         if review is not None:
             check_ours("paymentLinkId", review.payment_link_id, self.payment_link_id)
             check_ours("customerId", review.customer_id, self.customer_id)
@@ -338,7 +338,7 @@ class GetCustomer(Endpoint[str | None]):
     email: str = field(validator=is_email, repr=False)
 
     def read(self, body: Envelope) -> str | None:
-        customer = read_customer(body)
+        customer = read_or_none(body, CustomerRecord)
         if customer is None:
             return None
         check_ours("email", customer.email.casefold(), self.email.casefold())

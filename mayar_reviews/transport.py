@@ -156,9 +156,7 @@ class Transport:
             ConnectionFailedError: the client is closed.
         """
         if self.closed or (self._session is not None and self._session.closed):
-            raise ConnectionFailedError(
-                "the client was closed before the request was sent", transient=False
-            )
+            raise _closed_before_sending()
 
     async def aclose(self) -> None:
         """Close the session unless it is a lent one. Requests under way are lost."""
@@ -217,9 +215,7 @@ class Transport:
         except (aiohttp.ClientError, OSError):
             failure = ConnectionLostError("the connection broke before the answer was complete")
             if self.closed and self._owned and _connection.get() is None:
-                failure = ConnectionFailedError(
-                    "the client was closed before the request was sent", transient=False
-                )
+                failure = _closed_before_sending()
         except ValueError:
             failure = ConnectionLostError("aiohttp could not handle the exchange", transient=False)
             if not self._may_have_sent:
@@ -291,6 +287,12 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
         lower = name.lower()
         headers[lower] = (*headers.get(lower, ()), value)
     return Answer(response.status, headers, b"".join(chunks), received_at, _connection.get())
+
+
+def _closed_before_sending() -> ConnectionFailedError:
+    return ConnectionFailedError(
+        "the client was closed before the request was sent", transient=False
+    )
 
 
 def _why_not_sent(error: BaseException) -> str:

@@ -31,7 +31,7 @@ from typing import Literal, NamedTuple, Self
 
 from attrs import Factory, define
 
-from .api_json import EPOCH, MILLISECOND
+from .api_json import to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
 from .models import ReviewPage
@@ -168,16 +168,13 @@ class Walk:
         walk._followed.add(None)
         if since is not None:
             walk._second_look = True
-            walk._look_down_to = (since - EPOCH) // MILLISECOND
+            walk._look_down_to = to_milliseconds(since)
         return walk
 
     @property
     def gaps(self) -> tuple[tuple[datetime, datetime], ...]:
         """Spans of `created_at`, from and until, that the server cannot show."""
-        return tuple(
-            (EPOCH + start * MILLISECOND, EPOCH + min(until, _LATEST) * MILLISECOND)
-            for start, until in self._gaps
-        )
+        return tuple((to_time(start), to_time(min(until, _LATEST))) for start, until in self._gaps)
 
     @property
     def limit(self) -> int:

@@ -118,6 +118,10 @@ class Connection:
         return SANDBOX_URL
 
 
+DEFAULT_CONNECTION = Connection()
+"""What a command uses where no option is given."""
+
+
 def _announce(event: RequestEvent) -> None:
     """Say why the command waits, if the wait is long enough to notice."""
     if event.kind == "wait" and event.seconds >= 0.5:

@@ -25,10 +25,11 @@ from mayar_reviews import (
     ReviewStatus,
     __version__,
 )
+from mayar_reviews.api_json import camel_case
 from mayar_reviews.checks import MAX_PAGE_SIZE, RATINGS, check_id
 
 from . import diagnosis, show
-from .connection import Connection
+from .connection import DEFAULT_CONNECTION, Connection
 from .diagnosis import Exchange, Finding, NotAskedError
 from .evidence import SMALL_PAGE, Filter, ListEvidence, choose_filter
 from .signals import run_until_stopped
@@ -42,7 +43,6 @@ _NO_PRODUCT = "doctor-asks-for-no-product"
 _LIMIT_HEADER = re.compile(
     "(x-)?rate-?limit(-(limit|remaining|reset|policy|used))?|retry-after", re.IGNORECASE
 )
-_DEFAULT_CONNECTION = Connection()
 
 
 def doctor(
@@ -50,7 +50,7 @@ def doctor(
     /,
     *,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> int:
     """Find out how the API behaves, and what that means for exports.
 
@@ -181,12 +181,12 @@ class _Examination:
             self._product = await self._look_at(list_product)
             self._product_stats = await self._request(client.get_product_stats, payment_link_id)
             await self._filter("product list", self._product, list_product, "rating")
-        for parameter in ("rating", "status", "paymentLinkId"):
+        for parameter in ("rating", "status", "payment_link_id"):
             await self._filter("store list", self._store, client.list_reviews, parameter)
         await self._look_again(self._store, client.list_reviews)
         if payment_link_id is not None:
             await self._look_again(self._product, list_product)
-            await self._filter("product list", self._product, list_product, "prioritizeMessage")
+            await self._filter("product list", self._product, list_product, "prioritize_message")
         if not self._refusals:
             await self._request(client.list_product_reviews, _NO_PRODUCT, limit=1)
 
@@ -232,7 +232,8 @@ class _Examination:
     ) -> None:
         if not isinstance(evidence, ListEvidence):
             return
-        if parameter == "prioritizeMessage":
+        name_in_api = camel_case(parameter)
+        if parameter == "prioritize_message":
             question = choose_filter(
                 evidence, [True], lambda row, _: bool(row.get("message")), drops_others=False
             )
@@ -240,20 +241,20 @@ class _Examination:
             values: dict[str, Iterable[Any]] = {
                 "rating": range(RATINGS[0], RATINGS[1] + 1),
                 "status": ReviewStatus,
-                "paymentLinkId": [
+                "payment_link_id": [
                     *dict.fromkeys(row["paymentLinkId"] for row in evidence.head.raw),
                     _NO_PRODUCT,
                 ],
             }
             question = choose_filter(
-                evidence, values[parameter], lambda row, value: bool(row[parameter] == value)
+                evidence, values[parameter], lambda row, value: bool(row[name_in_api] == value)
             )
         result: Filter | MayarError | None = None
         if question is not None:
-            asked = {_ARGUMENTS.get(parameter, parameter): question.value}
+            asked = {parameter: question.value}
             page = await self._request(list_reviews, limit=question.limit, **asked)
             result = page if isinstance(page, MayarError) else question.judge(page)
-        self._filters[name, parameter] = result
+        self._filters[name, name_in_api] = result
 
     def findings(self) -> list[Finding]:
         """Return what the answers show."""
@@ -281,6 +282,3 @@ class _Examination:
             diagnosis.limits_finding(self._heads.exchanges),
             diagnosis.clock_finding(self._heads.exchanges),
         ]
-
-
-_ARGUMENTS = {"paymentLinkId": "payment_link_id", "prioritizeMessage": "prioritize_message"}

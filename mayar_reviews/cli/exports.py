@@ -22,7 +22,7 @@ from mayar_reviews.export import ExportReport, FileReport, export_reviews
 from mayar_reviews.export.stream import STREAM, stream_reviews
 
 from . import show
-from .connection import Connection
+from .connection import DEFAULT_CONNECTION, Connection
 from .meter import Meter
 from .options import IDS, TEXT, Integer, read_ids
 from .report_json import report_json
@@ -40,7 +40,6 @@ _SUFFIXES: dict[str, tuple[Format, ...]] = {
 }
 """The formats of a file by the end of its name; the first one is the default."""
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-_DEFAULT_CONNECTION = Connection()
 
 
 def demo(*, output: Path = _DEMO, force: bool = False) -> None:
@@ -92,7 +91,7 @@ def export(
     concurrency: Integer = 4,
     quiet: bool = False,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> int:
     """Export every review of products, or of the whole store.
 

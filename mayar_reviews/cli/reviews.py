@@ -23,12 +23,11 @@ from mayar_reviews import (
 from mayar_reviews.checks import MAX_PAGE_SIZE
 
 from . import show
-from .connection import Connection
+from .connection import DEFAULT_CONNECTION, Connection
 from .options import IDS, TEXT, Integer, read_attachments, read_ids, read_text
 from .tables import outcomes_table, review_details, reviews_table, stats_summary
 
 ProductId = Annotated[str, Parameter(name="PRODUCT_ID")]
-_DEFAULT_CONNECTION = Connection()
 
 
 def list_reviews(
@@ -41,7 +40,7 @@ def list_reviews(
     prioritize_message: bool = False,
     max: Annotated[Integer, Parameter(validator=Number(gte=1))] = 20,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Show the newest reviews of a product, or of the whole store.
 
@@ -118,7 +117,7 @@ def get_review(
     customer_id: str | None = None,
     customer_email: str | None = None,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Show the review that a customer left for a product.
 
@@ -152,7 +151,7 @@ def create_review(
     attach: list[str] | None = None,
     customer_id: str | None = None,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Create a review for a customer who has bought the product.
 
@@ -194,7 +193,7 @@ def update_review(
     customer_email: str | None = None,
     customer_id: str | None = None,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Change a review. What is not given stays as it is.
 
@@ -246,7 +245,7 @@ def set_status(
     *,
     yes: bool = False,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> int:
     """Set the status of any number of reviews.
 
@@ -310,7 +309,7 @@ def show_stats(
     /,
     *,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Show how many active reviews gave how many stars.
 

@@ -13,14 +13,12 @@ from attrs import define
 from cyclopts import Parameter
 
 from mayar_reviews import InvalidArgumentError, Review, ReviewsClient
-from mayar_reviews.api_json import EPOCH, MILLISECOND
+from mayar_reviews.api_json import EPOCH, to_milliseconds, to_time
 from mayar_reviews.export.durable import replacing
 
 from . import show
-from .connection import Connection
+from .connection import DEFAULT_CONNECTION, Connection
 from .tables import review_line
-
-_DEFAULT_CONNECTION = Connection()
 
 
 def watch(
@@ -31,7 +29,7 @@ def watch(
     since: datetime | None = None,
     state: Path | None = None,
     json: bool = False,
-    connection: Connection = _DEFAULT_CONNECTION,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Show each new or changed review as it comes, until Ctrl-C.
 
@@ -104,7 +102,7 @@ class _Shown:
         self.ids = (self.ids or set()) | {review.id}
 
     def save(self, path: Path) -> None:
-        until = (self.until - EPOCH) // MILLISECOND
+        until = to_milliseconds(self.until)
         ids = None if self.ids is None else sorted(self.ids)
         with replacing(path) as file:
             file.write(json_module.dumps({"watched_until": until, "ids": ids}).encode())
@@ -120,7 +118,7 @@ class _Shown:
             fields = json_module.loads(path.read_bytes())
             ids = fields["ids"]
             return cls(
-                EPOCH + int(fields["watched_until"]) * MILLISECOND,
+                to_time(int(fields["watched_until"])),
                 None if ids is None else {str(one) for one in ids},
             )
         except FileNotFoundError:

@@ -22,7 +22,7 @@ from mayar_reviews import (
     ReviewsClient,
     ReviewStatus,
 )
-from mayar_reviews.api_json import EPOCH, MILLISECOND
+from mayar_reviews.api_json import to_time
 
 from .durable import Lock, fingerprint
 from .formats import Layout, write, write_store
@@ -31,7 +31,7 @@ from .merge import Index
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, FileReport, ProgressReporter
 from .rows import rows_of
-from .selection import PAGE_DEADLINE, Selection, gaps_in_milliseconds
+from .selection import Selection, gaps_in_milliseconds, patient_client
 from .state import Gaps, State
 from .update import Update
 
@@ -88,9 +88,7 @@ class FileExport:
         )
         self._progress = ProgressReporter(selection.payment_link_id, settings.on_progress)
         self._patience = Patience(settings.health, self._progress.report)
-        self._client = settings.client.with_options(
-            deadline=PAGE_DEADLINE, on_event=self._progress.on_event
-        ).with_options(on_event=self._patience.on_event)
+        self._client = patient_client(settings.client, self._progress, self._patience)
         self._resumed_from: int | None = None
         self._changed: int | None = None
         self._has_asked = False
@@ -191,10 +189,7 @@ class FileExport:
             changed=self._changed,
             finished_at=_time(state.finished_at) if journal.is_finished else None,
             ratings=state.ratings,
-            gaps=tuple(
-                (EPOCH + start * MILLISECOND, EPOCH + until * MILLISECOND)
-                for start, until in state.gaps
-            ),
+            gaps=tuple((to_time(start), to_time(until)) for start, until in state.gaps),
             expected=None if counted is None else sum(counted.values()),
             missing=missing,
             not_verified=not_verified,

@@ -33,7 +33,6 @@ import gzip
 import io
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from datetime import timedelta
 from itertools import islice, repeat
 from operator import itemgetter
 from pathlib import Path
@@ -42,7 +41,7 @@ from typing import Any, BinaryIO, Literal
 from attrs import fields, frozen
 
 from mayar_reviews import InvalidArgumentError, Review
-from mayar_reviews.api_json import EPOCH, camel_case, dump, load
+from mayar_reviews.api_json import camel_case, dump, load, to_time
 
 from .durable import replacing
 
@@ -182,8 +181,7 @@ def _lines(name: str, read: Callable[[_Raw], str | None]) -> Callable[[_Raw], st
 
 def _time(name: str) -> Callable[[_Raw], str]:
     def read(raw: _Raw) -> str:
-        time = EPOCH + timedelta(milliseconds=raw[name])
-        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return to_time(raw[name]).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     return read
 

@@ -15,18 +15,17 @@ from mayar_reviews import (
     ReviewsClient,
     ReviewStatus,
 )
-from mayar_reviews.api_json import EPOCH, MILLISECOND
+from mayar_reviews.api_json import to_milliseconds
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE
 from mayar_reviews.walk import Walk
 
 from .patience import Patience
+from .report import ProgressReporter
 from .state import Gaps
 
-PAGE_DEADLINE = 3660.0
-"""Seconds for one page with all its waiting for slots and 429s.
-
-A little more than the longest outage, so that a 429 without end is one when this ends.
-"""
+# For one page with all its waiting for slots and 429s: a little more than the longest outage, so
+# that a 429 without end is one when this ends.
+_PAGE_DEADLINE = 3660.0
 # A second opinion is not worth more.
 _STATISTICS_DEADLINE = 120.0
 _QUICK_DEADLINE = 10.0
@@ -34,8 +33,15 @@ _QUICK_DEADLINE = 10.0
 
 def gaps_in_milliseconds(gaps: Iterable[tuple[datetime, datetime]]) -> Gaps:
     """Return spans of time as the API would write them."""
-    return tuple(
-        ((start - EPOCH) // MILLISECOND, (until - EPOCH) // MILLISECOND) for start, until in gaps
+    return tuple((to_milliseconds(start), to_milliseconds(until)) for start, until in gaps)
+
+
+def patient_client(
+    client: ReviewsClient, progress: ProgressReporter, patience: Patience
+) -> ReviewsClient:
+    """Return the client with time enough for a page, and its events told to both."""
+    return client.with_options(deadline=_PAGE_DEADLINE, on_event=progress.on_event).with_options(
+        on_event=patience.on_event
     )
 
 

@@ -20,7 +20,7 @@ from mayar_reviews.checks import DEFAULT_PAGE_SIZE
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, ExportReport, FileReport, ProgressReporter
 from .rows import json_lines, rows_of
-from .selection import PAGE_DEADLINE, Selection
+from .selection import Selection, patient_client
 
 STREAM = Path("-")
 """The path in the report of such an export."""
@@ -53,9 +53,7 @@ async def stream_reviews(
     ratings: Counter[int] = Counter()
     gaps: tuple[tuple[datetime, datetime], ...] = ()
     selection = Selection(payment_link_id, rating, status, page_size)
-    client = client.with_options(deadline=PAGE_DEADLINE, on_event=progress.on_event).with_options(
-        on_event=patience.on_event
-    )
+    client = patient_client(client, progress, patience)
     selection.check(client)
     last: dict[str, datetime] = {}  # going on repeats at most the reviews of one millisecond
     try:

@@ -23,6 +23,15 @@ def _create(client: ReviewsClient, **others: Any) -> Awaitable[Any]:
     )
 
 
+async def _create_and_tidy(client: ReviewsClient, server: FaultServer, **others: Any) -> Any:
+    """Create a review whose text the server changes as soon as it is stored."""
+    task = asyncio.ensure_future(_create(client, **others))
+    while not server.reviews:
+        await asyncio.sleep(0)
+    server.reviews[0]["message"] = "Tidied"
+    return await task
+
+
 @pytest.mark.parametrize("step", [Break("request", on="create"), Respond(500, on="create")])
 @pytest.mark.parametrize(
     ("rating", "message", "same"),
@@ -67,15 +76,10 @@ async def test_a_review_made_since_we_sent_is_ours_whatever_became_of_its_text(
         script=(Break("request", how, on="create", commit=True),),
         clock=lambda: wall_clock() + int(clock_off * 1000),
     ) as server:
-
-        async def create(client: ReviewsClient) -> Any:
-            task = asyncio.ensure_future(_create(client, content_review=attachments))
-            while not server.reviews:
-                await asyncio.sleep(0)
-            server.reviews[0]["message"] = "Tidied"
-            return await task
-
-        outcome = await observed(server, create)
+        outcome = await observed(
+            server,
+            lambda client: _create_and_tidy(client, server, content_review=attachments),
+        )
         assert outcome.result.message == "Tidied"
         assert len(server.ledger.creations) == 1
 
@@ -164,13 +168,5 @@ async def test_the_clock_that_was_heard_last_counts() -> None:
         Behave(on="customer_review", headers=no_date),
     )
     async with FaultServer(customers={EMAIL: CUSTOMER}, script=script) as server:
-
-        async def create(client: ReviewsClient) -> Any:
-            task = asyncio.ensure_future(_create(client))
-            while not server.reviews:
-                await asyncio.sleep(0)
-            server.reviews[0]["message"] = "Tidied"
-            return await task
-
-        outcome = await observed(server, create)
+        outcome = await observed(server, lambda client: _create_and_tidy(client, server))
         assert outcome.result.message == "Tidied"
