@@ -26,6 +26,7 @@ async def test_help_lists_the_commands(mayar: Mayar) -> None:
     assert (await mayar("--version")).out == f"{__version__}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS[:-1])  # the last one never ends
 async def test_help_has_an_example_that_works(fake: FakeMayar, mayar: Mayar, command: str) -> None:
     """The fake Mayar has what the examples name."""
@@ -127,10 +128,8 @@ async def test_a_wrong_or_missing_key_is_one_line(
     assert "the API key is missing: set MAYAR_API_KEY" in await failure()
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["export kelas-web --output o", pytest.param("stats kelas-web", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["export kelas-web --output o", "stats kelas-web"])
 async def test_without_a_network_a_command_fails_at_once(
     mayar: Mayar, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

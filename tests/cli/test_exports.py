@@ -125,7 +125,7 @@ async def test_what_the_server_cannot_show_is_named(fake: FakeMayar, mayar: Maya
     assert start < "2025-12-30T03:00:10.103000+00:00" < until
 
 
-@pytest.mark.parametrize("stats", ["stale", "broken"])
+@pytest.mark.parametrize("stats", ["stale", pytest.param("broken", marks=pytest.mark.slow)])
 async def test_statistics_that_cannot_be_trusted_verify_nothing(
     fake: FakeMayar, mayar: Mayar, stats: Any
 ) -> None:
@@ -217,6 +217,7 @@ async def test_update_is_for_every_night(fake: FakeMayar, mayar: Mayar) -> None:
     assert len(fake.requests) == 1
 
 
+@pytest.mark.slow
 async def test_an_outage_is_named(fake: FakeMayar) -> None:
     """So that a person sees whether it is worth waiting."""
     fake.seed("kelas-web", 3)

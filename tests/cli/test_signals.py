@@ -16,7 +16,7 @@ from tests.support.export_shop import journal_of, newest_first, reviews_in
 from .conftest import Mayar, Result, end, start
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_stops_an_export_cleanly(
     fake: FakeMayar, mayar: Mayar, number: int, code: int, times: int

@@ -94,6 +94,7 @@ def _walk(
     return got
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(st.integers(0, 7), max_size=20), st.data())
 def test_any_partition_into_pages_is_the_same_list(sizes: list[int], data: st.DataObject) -> None:
@@ -327,6 +328,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, item in inner for place in _places(item, (*path, key)))]
 
 
+@pytest.mark.slow
 @MANY
 @given(st.sampled_from(ANSWERS), JSON, st.booleans(), st.data())
 def test_any_value_in_any_field_gives_a_model_or_an_error(
@@ -361,6 +363,7 @@ def test_any_bytes_with_any_status_give_a_model_or_an_error(body: bytes, status:
         decode(LIST, Answer(status, {}, body))
 
 
+@pytest.mark.slow
 @MANY
 @given(JSON, st.data())
 def test_columns_accept_what_cattrs_accepts(value: Any, data: st.DataObject) -> None:
@@ -408,6 +411,7 @@ REVIEWS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(REVIEWS, max_size=2))
 def test_every_review_comes_out_as_it_was_sent(sent: list[dict[str, Any]]) -> None:

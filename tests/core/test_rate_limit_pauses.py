@@ -113,6 +113,7 @@ async def test_a_long_pause_is_told_as_an_event_and_logged(
     assert "the pause is over" in caplog.text
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_twenty_thousand_waiters_can_be_cancelled() -> None:
     """In the worst order, and the next waiter still gets the next slot."""

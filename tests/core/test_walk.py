@@ -139,7 +139,9 @@ CUTS = ("created", "updated", "offset")
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.1])
-@pytest.mark.parametrize("size", [0, 1, 49, 50, 51, 500, 2000])
+@pytest.mark.parametrize(
+    "size", [0, 1, 49, 50, 51, 500, pytest.param(2000, marks=pytest.mark.slow)]
+)
 def test_every_list_is_whole_or_says_what_it_lacks(
     order: str, cut: str, share: float, size: int
 ) -> None:
@@ -157,6 +159,7 @@ def test_every_list_is_whole_or_says_what_it_lacks(
             assert shop.requests <= 2 * least
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     order=st.sampled_from(ORDERS),

@@ -102,6 +102,7 @@ async def test_a_watch_goes_on_from_a_time() -> None:
         await asyncio.wait([task])
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_an_outage_of_an_hour_loses_no_change() -> None:
     """Changes made before, during and after it come, each once."""

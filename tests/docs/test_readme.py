@@ -87,6 +87,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, subproc
             process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [example.line for example in PYTHON])
 def test_a_block_of_python_runs(line: int, runs: dict[int, subprocess.Popen[str]]) -> None:
     """As a script of its own, without a warning."""
@@ -95,6 +96,7 @@ def test_a_block_of_python_runs(line: int, runs: dict[int, subprocess.Popen[str]
     assert errors == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [example.line for example in BASH])
 def test_a_block_of_shell_runs(line: int, runs: dict[int, subprocess.Popen[str]]) -> None:
     """Every command in it succeeds."""

@@ -198,7 +198,10 @@ def failing(call: Callable[..., Any], n: int, number: int) -> Callable[..., Any]
     return wrapped
 
 
-@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "format",
+    ["jsonl", *(pytest.param(one, marks=pytest.mark.slow) for one in ("csv", "parquet"))],
+)
 async def test_a_disk_that_is_full_at_any_sync(tmp_path: Path, format: Any) -> None:
     """The error says so, the state is true, and a resume makes the file whole."""
     async with shop() as (_, client):

@@ -259,6 +259,7 @@ async def test_what_the_server_cannot_show_is_named(tmp_path: Path, rating: int)
 
 
 @pytest.mark.parametrize("stats", ["stale", "broken"])
+@virtual_time
 async def test_statistics_that_are_wrong_fail_no_export(tmp_path: Path, stats: Any) -> None:
     """Nothing waits for them: they are asked once before and a few times after."""
     async with shop(120, mayar=FakeMayar(KEY, stats=stats)) as (fake, client):

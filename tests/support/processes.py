@@ -36,23 +36,28 @@ class Redis:
         binary = shutil.which("redis-server")
         if binary is None:
             pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}"
-        options = f"--port {self.port} --bind 127.0.0.1 --appendonly no --save".split()
+        self._command = [binary, "--dir", str(directory), "--bind", "127.0.0.1"]
+        self._command += ["--appendonly", "no", "--save", ""]
         if password:
-            options = ["--requirepass", password, *options]
-        self.process = subprocess.Popen(
-            [binary, "--dir", str(directory), *options, ""], stdout=subprocess.DEVNULL
-        )
+            self._command += ["--requirepass", password]
 
     def __enter__(self) -> Self:
-        for _ in range(500):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return self
-            time.sleep(0.01)
-        self.kill()
+        # Between our look for a free port and redis-server's, somebody else can take it.
+        for _ in range(5):
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+            self.process = subprocess.Popen(
+                [*self._command, "--port", str(self.port)], stdout=subprocess.DEVNULL
+            )
+            while self.process.poll() is None:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                    return self
+                time.sleep(0.01)
         raise RuntimeError("redis-server does not start")
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
 
     def __exit__(
         self,
