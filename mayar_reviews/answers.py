@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from . import errors
 from .api_json import load
-from .checks import MAX_CURSOR_LENGTH
-from .converter import malformed, structure, structure_all, wrong_type
+from .checks import MAX_CURSOR_LENGTH, check_id
+from .converter import malformed, structure, structure_each, wrong_type
 from .credentials import Secret
-from .errors import APIError, PaginationError, ResponseError, ValidationError
-from .models import Review, ReviewPage, ReviewStats
+from .errors import APIError, InvalidArgumentError, PaginationError, ResponseError, ValidationError
+from .models import InvalidReview, Review, ReviewPage, ReviewStats
 
 T = TypeVar("T")
 Envelope = dict[str, Any]
@@ -221,10 +221,50 @@ def foreign(path: str) -> ResponseError:
     return ResponseError(f"{path}: the answer belongs to another request", path=path)
 
 
-def read_page(body: Envelope, starting_after: str | None) -> ReviewPage:
+@frozen
+class Listing:
+    """A page of a list, as it was sent: a review that does not fit is an error in its place."""
+
+    reviews: tuple[Review | ResponseError, ...]
+    raw: tuple[Any, ...]
+    has_more: bool
+    next_starting_after: str | None
+
+    def keep(self, places: Sequence[int]) -> Listing:
+        """Return the listing with the reviews of these places only."""
+        if len(places) == len(self.raw):
+            return self
+        return evolve(
+            self,
+            reviews=tuple(self.reviews[i] for i in places),
+            raw=tuple(self.raw[i] for i in places),
+        )
+
+    def to_page(self, *, keep_invalid: bool) -> ReviewPage:
+        """Return the page.
+
+        Raises:
+            ResponseError: a review does not fit, and such reviews were not to be kept.
+        """
+        reviews, raws, invalid = [], [], []
+        for place, (review, raw) in enumerate(zip(self.reviews, self.raw, strict=True)):
+            if isinstance(review, Review):
+                reviews.append(review)
+                raws.append(raw)
+            elif keep_invalid:
+                invalid.append(InvalidReview(raw, str(review), place))
+            else:
+                raise review
+        return ReviewPage(
+            tuple(reviews), self.has_more, self.next_starting_after, tuple(raws), tuple(invalid)
+        )
+
+
+def read_page(body: Envelope, starting_after: str | None) -> Listing:
     """Return a page of reviews.
 
     Raises:
+        ResponseError: it is not a list, or hardly any of its reviews fit.
         PaginationError: there is more, but the page does not say where. It carries
             `starting_after`, the cursor of this page.
     """
@@ -232,7 +272,20 @@ def read_page(body: Envelope, starting_after: str | None) -> ReviewPage:
     if not isinstance(raw, list):
         raise wrong_type("$.data", list, raw)
     has_more, cursor = _read_cursor(body, starting_after)
-    return ReviewPage(structure_all(raw, Review, "$.data"), has_more, cursor, tuple(raw))
+    reviews = structure_each(raw, Review, "$.data")
+    return Listing(tuple(map(_complete, reviews, raw)), tuple(raw), has_more, cursor)
+
+
+def _complete(review: Review | ResponseError, raw: Any) -> Review | ResponseError:
+    """Tell an error which review it is about."""
+    if isinstance(review, Review):
+        return review
+    try:
+        check_id("id", raw["id"])
+        text = f"{review} (review {raw['id']})"
+    except (InvalidArgumentError, LookupError, TypeError):
+        text = str(review)
+    return ResponseError(text, path=review.path, transient=False)
 
 
 def _read_cursor(body: Envelope, starting_after: str | None) -> tuple[bool, str | None]:

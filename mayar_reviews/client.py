@@ -192,6 +192,12 @@ class ReviewsClient:
             return await deliver(call, endpoint)
 
     @without_locals
+    async def _list(self, endpoint: ListProductReviews | ListReviews) -> ReviewPage:
+        with Call(self._settings, endpoint.name) as call:
+            listing = await deliver(call, endpoint)
+            return endpoint.select(listing).to_page(keep_invalid=False)
+
+    @without_locals
     async def create_review(
         self,
         *,
@@ -357,6 +363,7 @@ class ReviewsClient:
         Raises:
             InvalidArgumentError: an argument is outside its limits.
             PaginationError: the page says that there are more reviews, but not where.
+            ResponseError: a review is not as documented; the text names its id and the field.
             MayarError: the API refused, or could not be reached or understood.
 
         https://docs.mayar.id/api-reference-v2/reviews/productreviews
@@ -364,7 +371,7 @@ class ReviewsClient:
         endpoint = ListProductReviews(
             payment_link_id, limit, server_cursor(starting_after), rating, prioritize_message
         )
-        return endpoint.select(await self._call(endpoint))
+        return await self._list(endpoint)
 
     def iter_product_reviews(
         self,
@@ -399,6 +406,7 @@ class ReviewsClient:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
             IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
+            ResponseError: a review is not as documented; the text names its id and the field.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
 
@@ -422,6 +430,7 @@ class ReviewsClient:
         starting_after: str | None = None,
         rating: int | None = None,
         prioritize_message: bool | None = None,
+        keep_invalid: bool = False,
     ) -> AsyncGenerator[ReviewPage, None]:
         """Yield the pages of a product's active reviews, without the reviews that come again.
 
@@ -437,6 +446,8 @@ class ReviewsClient:
             rating: only reviews with this rating, 1 to 5.
             prioritize_message: reviews with a message first. Where the cursor is a time, pages
                 in this order can miss reviews.
+            keep_invalid: go on when a review is not as the API documents it. It is then in
+                `page.invalid`; by default it ends the generator with a `ResponseError`.
 
         Returns:
             An async generator of pages.
@@ -445,6 +456,7 @@ class ReviewsClient:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
             IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
+            ResponseError: a review is not as documented; the text names its id and the field.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
 
@@ -455,7 +467,7 @@ class ReviewsClient:
             payment_link_id, page_size, server_cursor(starting_after), rating, prioritize_message
         )
         call = Call(self._settings, first.name)
-        return pagination.pages(call, first, page_size, starting_after)
+        return pagination.pages(call, first, page_size, starting_after, keep_invalid=keep_invalid)
 
     async def list_reviews(
         self,
@@ -482,6 +494,7 @@ class ReviewsClient:
         Raises:
             InvalidArgumentError: an argument is outside its limits.
             PaginationError: the page says that there are more reviews, but not where.
+            ResponseError: a review is not as documented; the text names its id and the field.
             MayarError: the API refused, or could not be reached or understood.
 
         https://docs.mayar.id/api-reference-v2/reviews/getallreviews
@@ -489,7 +502,7 @@ class ReviewsClient:
         endpoint = ListReviews(
             limit, server_cursor(starting_after), status, payment_link_id, rating
         )
-        return endpoint.select(await self._call(endpoint))
+        return await self._list(endpoint)
 
     def iter_reviews(
         self,
@@ -523,6 +536,7 @@ class ReviewsClient:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
             IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
+            ResponseError: a review is not as documented; the text names its id and the field.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
 
@@ -546,6 +560,7 @@ class ReviewsClient:
         status: ReviewStatus | StatusName | None = None,
         payment_link_id: str | None = None,
         rating: int | None = None,
+        keep_invalid: bool = False,
     ) -> AsyncGenerator[ReviewPage, None]:
         """Yield the pages of the reviews of the whole store, without those that come again.
 
@@ -560,6 +575,8 @@ class ReviewsClient:
             status: only reviews with this status.
             payment_link_id: only reviews of this product, 3-100 characters.
             rating: only reviews with this rating, 1 to 5.
+            keep_invalid: go on when a review is not as the API documents it. It is then in
+                `page.invalid`; by default it ends the generator with a `ResponseError`.
 
         Returns:
             An async generator of pages.
@@ -568,6 +585,7 @@ class ReviewsClient:
             InvalidArgumentError: an argument is outside its limits; raised at the call.
             IncompleteListError: after the last review; the API cannot show all, see `.gaps`.
             PaginationError: the cursors lead nowhere.
+            ResponseError: a review is not as documented; the text names its id and the field.
             MayarError: the API refused, or could not be reached or understood;
                 `.starting_after` says where to go on.
 
@@ -578,7 +596,7 @@ class ReviewsClient:
             page_size, server_cursor(starting_after), status, payment_link_id, rating
         )
         call = Call(self._settings, first.name)
-        return pagination.pages(call, first, page_size, starting_after)
+        return pagination.pages(call, first, page_size, starting_after, keep_invalid=keep_invalid)
 
     def watch_reviews(
         self,

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
-from attrs import NOTHING, fields, has, resolve_types
+from attrs import NOTHING, Attribute, fields, has, resolve_types
 
 from .api_json import camel_case, to_time
 from .errors import ResponseError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 T = TypeVar("T")
+_MOST_ERRORS = 1000
 _Column = Callable[[list[Any]], list[Any]]
 
 
@@ -49,13 +50,47 @@ def structure(value: object, cls: type[T], path: str) -> T:
     raise _explain(value, cls, path)
 
 
-def structure_all(values: list[Any], cls: type[T], path: str) -> tuple[T, ...]:
-    """Do the same for each of a list."""
+def structure_each(values: list[Any], cls: type[T], path: str) -> tuple[T | ResponseError, ...]:
+    """Do the same for each of a list. For a value that does not fit, return the error.
+
+    Raises:
+        ResponseError: too many do not fit: explaining each would take too long.
+    """
     try:
         return tuple(_column(cls)(values))  # type: ignore[arg-type]  # as above
     except Exception:
         pass  # find out which does not fit
-    return tuple(structure(value, cls, f"{path}[{i}]") for i, value in enumerate(values))
+    made: list[T | ResponseError] = []
+    errors: list[ResponseError] = []
+    for i, value in enumerate(values):
+        try:
+            made.append(structure(value, cls, f"{path}[{i}]"))
+        except ResponseError as error:
+            errors.append(error.with_traceback(None))  # its frames hold the value
+            made.append(errors[-1])
+        if len(errors) > _MOST_ERRORS:
+            break
+    else:
+        return tuple(made)
+    del value
+    raise errors[0]
+
+
+def misfits(value: Mapping[str, Any], cls: type[Any]) -> frozenset[str]:
+    """Return the names of the fields that do not fit, as the API writes them."""
+    return frozenset(
+        name
+        for one in fields(resolve_types(cls))
+        if (name := camel_case(one.name)) in value and not _fits(value[name], one)
+    )
+
+
+def _fits(value: object, one: Attribute[Any]) -> bool:
+    try:
+        _column(one.type)([value])  # type: ignore[arg-type]  # as above
+    except Exception:
+        return False
+    return True
 
 
 def wrong_type(path: str, expected: type, found: object) -> ResponseError:

@@ -73,6 +73,7 @@ def export_products(
     format: Format = "jsonl",
     rating: int | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
+    update: bool = False,
     verify: bool = False,
     api_key_file: str | None = None,
     base_url: str | None = None,
@@ -85,7 +86,7 @@ def export_products(
     """Export the reviews of many products, one task for each.
 
     The workers export as many products at a time as they have threads. To repeat an export, call
-    this again: finished files are left as they are, the others continue. If a call is
+    this again: finished files are left as they are (or updated), the others continue. If a call is
     interrupted, the tasks that have begun run to their end.
 
     Args:
@@ -95,6 +96,7 @@ def export_products(
         format: as in `export_reviews`.
         rating: only reviews with this rating, 1 to 5.
         page_size: the most reviews in one request, at least 1.
+        update: bring finished files up to date with what is new or changed since.
         verify: compare with the statistics, and report how many reviews are missing.
         api_key_file: the path, on the workers, of a file that holds the API key. By default the
             workers read the key from their environment variable `MAYAR_API_KEY`.
@@ -129,7 +131,13 @@ def export_products(
             requests = _divide(requests, len(threads))
         settings = _Settings(
             Path(output),
-            {"format": format, "rating": rating, "page_size": page_size, "verify": verify},
+            {
+                "format": format,
+                "rating": rating,
+                "page_size": page_size,
+                "update": update,
+                "verify": verify,
+            },
             api_key_file,
             base_url,
             requests,

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
 from .answers import (
     CustomerRecord,
     Envelope,
+    Listing,
     check_ours,
     foreign,
     read_or_none,
@@ -41,7 +42,7 @@ from .checks import (
 )
 from .converter import malformed
 from .errors import InvalidArgumentError
-from .models import Review, ReviewPage, ReviewStats, ReviewStatus
+from .models import Review, ReviewStats, ReviewStatus
 from .retry import Effect
 
 T_co = TypeVar("T_co", covariant=True)
@@ -183,19 +184,25 @@ class UpdateReview(Endpoint[Review]):
         return review
 
 
-def _select(page: ReviewPage, **asked: object) -> ReviewPage:
+def _select(listing: Listing, asked: dict[str, object]) -> Listing:
     # The API was seen to ignore filters of other lists.
     filters = [(name, value) for name, value in asked.items() if value is not None]
-    kept = [
-        i
-        for i, review in enumerate(page.data)
-        if all(getattr(review, name) == value for name, value in filters)
-    ]
-    if len(kept) == len(page.data):
-        return page
-    return evolve(
-        page, data=tuple(page.data[i] for i in kept), raw=tuple(page.raw[i] for i in kept)
+    if not filters:
+        return listing
+    return listing.keep(
+        [
+            i
+            for i, raw in enumerate(listing.raw)
+            # What cannot be compared stays: it may be what was asked for.
+            if not any(_differs(raw, name, value) for name, value in filters)
+        ]
     )
+
+
+def _differs(raw: Any, name: str, asked: object) -> bool:
+    found = raw.get(name) if isinstance(raw, dict) else None
+    kind = str if isinstance(asked, str) else int
+    return type(found) is kind and found != asked
 
 
 @frozen
@@ -218,7 +225,7 @@ class GetCustomerReview(Endpoint[Review | None]):
 
 
 @frozen
-class ListProductReviews(Endpoint[ReviewPage]):
+class ListProductReviews(Endpoint[Listing]):
     """https://docs.mayar.id/api-reference-v2/reviews/productreviews."""
 
     name = "list_product_reviews"
@@ -231,25 +238,29 @@ class ListProductReviews(Endpoint[ReviewPage]):
     rating: int | None = field(default=None, validator=optional(is_rating))
     prioritize_message: bool | None = field(default=None, validator=optional(is_flag))
 
-    def read(self, body: Envelope) -> ReviewPage:
-        page = read_page(body, self.starting_after)
-        for i, review in enumerate(page.data):
-            if review.payment_link_id != self.payment_link_id:
+    def read(self, body: Envelope) -> Listing:
+        listing = read_page(body, self.starting_after)
+        for i, (review, raw) in enumerate(zip(listing.reviews, listing.raw, strict=True)):
+            if isinstance(review, Review):
+                is_foreign = review.payment_link_id != self.payment_link_id
+            else:
+                is_foreign = _differs(raw, "paymentLinkId", self.payment_link_id)
+            if is_foreign:
                 raise foreign(f"[{i}].paymentLinkId")
-        return page
+        return listing
 
     @property
     def by_time(self) -> bool:
         """Whether the list may be sorted by a time."""
         return not self.prioritize_message
 
-    def select(self, page: ReviewPage) -> ReviewPage:
-        """Return the page without the reviews that were not asked for."""
-        return _select(page, rating=self.rating)
+    def select(self, listing: Listing) -> Listing:
+        """Return the listing without the reviews that were not asked for."""
+        return _select(listing, {"rating": self.rating})
 
 
 @frozen
-class ListReviews(Endpoint[ReviewPage]):
+class ListReviews(Endpoint[Listing]):
     """https://docs.mayar.id/api-reference-v2/reviews/getallreviews."""
 
     name = "list_reviews"
@@ -264,7 +275,7 @@ class ListReviews(Endpoint[ReviewPage]):
     payment_link_id: str | None = field(default=None, validator=optional(is_id))
     rating: int | None = field(default=None, validator=optional(is_rating))
 
-    def read(self, body: Envelope) -> ReviewPage:
+    def read(self, body: Envelope) -> Listing:
         return read_page(body, self.starting_after)
 
     @property
@@ -272,10 +283,10 @@ class ListReviews(Endpoint[ReviewPage]):
         """Whether the list may be sorted by a time."""
         return True
 
-    def select(self, page: ReviewPage) -> ReviewPage:
-        """Return the page without the reviews that were not asked for."""
-        asked = {"status": self.status, "payment_link_id": self.payment_link_id}
-        return _select(page, rating=self.rating, **asked)
+    def select(self, listing: Listing) -> Listing:
+        """Return the listing without the reviews that were not asked for."""
+        asked = {"status": self.status, "paymentLinkId": self.payment_link_id}
+        return _select(listing, asked | {"rating": self.rating})
 
 
 @frozen

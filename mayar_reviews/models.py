@@ -118,6 +118,18 @@ class Review(_Model):
 
 
 @frozen
+class InvalidReview:
+    """A review of a list that is not as the API documents it."""
+
+    raw: Any = field(repr=False)
+    """What the API sent."""
+    fault: str
+    """What is wrong and where: `$.data[3].rating: expected int, got str (review r-1)`."""
+    place: int
+    """Its place among all reviews of the page, from 0 on."""
+
+
+@frozen
 class ReviewPage(_Model):
     """One page of a list."""
 
@@ -127,6 +139,8 @@ class ReviewPage(_Model):
     """The cursor of the next page: give it as `starting_after` to go on from here."""
     raw: tuple[Mapping[str, Any], ...] = field(repr=False, eq=False)
     """The page's objects exactly as the API sent them, unknown fields and all."""
+    invalid: tuple[InvalidReview, ...] = ()
+    """Reviews that are not as documented: only where `keep_invalid` asked for them."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the page as the API writes it."""

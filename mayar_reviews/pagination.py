@@ -26,6 +26,8 @@ async def pages(
     endpoint: ListProductReviews | ListReviews,
     page_size: int,
     starting_after: str | None,
+    *,
+    keep_invalid: bool,
 ) -> AsyncGenerator[ReviewPage, None]:
     """Yield the pages from a cursor on, each review once.
 
@@ -41,7 +43,7 @@ async def pages(
         starting_after = walk.starting_after
         with call:
             try:
-                page = await _next_page(call, endpoint, walk)
+                page = await _next_page(call, endpoint, walk, keep_invalid=keep_invalid)
             except MayarError as error:
                 error.starting_after = starting_after
                 raise
@@ -101,22 +103,28 @@ async def _outlast(
     while True:
         try:
             with call:
-                page = await _next_page(call, endpoint, walk)
+                page = await _next_page(call, endpoint, walk, keep_invalid=True)
         except MayarError as error:
             if not (error.transient or isinstance(error, DeadlineExceededError)):
                 raise
         else:
-            return () if page is None else page.data
+            if page is None:
+                return ()
+            for one in page.invalid:  # one bad review must not end the watch
+                _log.warning("a review is passed over: %s", one.fault)
+            return page.data
         await sleep(every)
 
 
 @without_locals
 async def _next_page(
-    call: Call, endpoint: ListProductReviews | ListReviews, walk: Walk
+    call: Call, endpoint: ListProductReviews | ListReviews, walk: Walk, *, keep_invalid: bool
 ) -> ReviewPage | None:
     request = evolve(endpoint, starting_after=walk.cursor, limit=walk.limit)
-    page = walk.take(await deliver(call, request))
-    return None if page is None else endpoint.select(page)
+    listing = walk.take(await deliver(call, request))
+    if listing is None:
+        return None
+    return endpoint.select(listing).to_page(keep_invalid=keep_invalid)
 
 
 async def reviews(pages: AsyncGenerator[ReviewPage, None]) -> AsyncGenerator[Review, None]:

@@ -27,14 +27,15 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeGuard
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
-from .api_json import to_milliseconds, to_time
+from .answers import Listing
+from .api_json import dump, to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
-from .models import ReviewPage
+from .models import Review
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
@@ -48,10 +49,40 @@ _MAY_MOVE: tuple[_Order, ...] = ("unknown", "updated")
 """In these an edit moves a review to the head."""
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """What tells one review of a list from another."""
+
     id: str
     updated: int
     created: int
+
+    @classmethod
+    def of(cls, raw: Any, before: Row | None) -> Self:
+        """Return what a review that may not be as documented still tells.
+
+        What has no id is told apart by its whole text. What has no time is taken to be as old as
+        the review before it.
+        """
+        told = raw if isinstance(raw, dict) else {}
+        review_id, updated, created = map(told.get, ("id", "updatedAt", "createdAt"))
+        if not _is_time(created):
+            created = updated if _is_time(updated) else before.created if before else 0
+        if not _is_time(updated):
+            updated = created
+        if not isinstance(review_id, str):
+            review_id = _text(raw if review_id is None else review_id)
+        return cls(review_id, updated, created)
+
+
+def _is_time(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= _LATEST
+
+
+def _text(value: Any) -> str:
+    try:
+        return dump(value).decode()
+    except ValueError:
+        return "nested too deeply"
 
 
 @define
@@ -132,7 +163,7 @@ class Walk:
     """Where a second look ends: what is older was seen and has not changed."""
     _known: dict[str, int] = Factory(dict)
     """`updatedAt` by id of reviews that a second look will show unchanged."""
-    _head: list[_Row] = Factory(list)
+    _head: list[Row] = Factory(list)
     """The first page of this look."""
 
     @classmethod
@@ -201,7 +232,7 @@ class Walk:
             token += f".{self._gaps[-1][0]}.{self._gaps[0][1]}"
         return f"{self.cursor or ''}~{token}"
 
-    def take(self, page: ReviewPage) -> ReviewPage | None:
+    def take(self, page: Listing) -> Listing | None:
         """Take a page and decide what follows.
 
         Returns:
@@ -210,7 +241,12 @@ class Walk:
         Raises:
             PaginationError: the server's cursors lead nowhere.
         """
-        rows = [_Row(raw["id"], raw["updatedAt"], raw["createdAt"]) for raw in page.raw]
+        rows: list[Row] = []
+        for review, raw in zip(page.reviews, page.raw, strict=True):
+            if isinstance(review, Review):
+                rows.append(Row(raw["id"], raw["updatedAt"], raw["createdAt"]))
+            else:
+                rows.append(Row.of(raw, rows[-1] if rows else None))
         self._learn_cut(page, rows)
         self._learn_order(rows)
         new = self._find_new(rows)
@@ -224,16 +260,15 @@ class Walk:
             self._end(rows, has_new=bool(new))
         if rows and not new:
             return None
-        return ReviewPage(
-            tuple(page.data[i] for i in new),
-            not self.done,
-            None if self.done else self.starting_after,
-            tuple(page.raw[i] for i in new),
+        return evolve(
+            page.keep(new),
+            has_more=not self.done,
+            next_starting_after=None if self.done else self.starting_after,
         )
 
     # --- what a page tells ---------------------------------------------------------------
 
-    def _learn_cut(self, page: ReviewPage, rows: list[_Row]) -> None:
+    def _learn_cut(self, page: Listing, rows: list[Row]) -> None:
         """Find out which time the server compares with a cursor."""
         if self._sought is not None:
             shown = any(row.id == self._sought for row in rows)
@@ -246,20 +281,20 @@ class Walk:
             elif page.next_starting_after == str(rows[-1].updated):
                 self._cut = "updated"
 
-    def _learn_order(self, rows: list[_Row]) -> None:
+    def _learn_order(self, rows: list[Row]) -> None:
         if any(one.updated < other.updated for one, other in pairwise(rows)):
             self._order = "created" if self._order in ("unknown", "created") else "none"
         if any(one.created < other.created for one, other in pairwise(rows)):
             self._order = "updated" if self._order in ("unknown", "updated") else "none"
 
-    def _find_new(self, rows: list[_Row]) -> list[int]:
+    def _find_new(self, rows: list[Row]) -> list[int]:
         new: dict[str, int] = {}
         for i, row in enumerate(rows):
             if row.id not in new and self._is_new(row):
                 new[row.id] = i
         return list(new.values())
 
-    def _is_new(self, row: _Row) -> bool:
+    def _is_new(self, row: Row) -> bool:
         if self._second_look:
             changed = row.updated > self._look_down_to and self._known.get(row.id) != row.updated
             return changed and self._updated.is_ahead(row.updated, row.id)
@@ -273,14 +308,14 @@ class Walk:
             return by_created
         return by_updated or by_created
 
-    def _has_looked_enough(self, rows: list[_Row]) -> bool:
+    def _has_looked_enough(self, rows: list[Row]) -> bool:
         # The last row decides: a known one further up may be dated in the future.
         if not self._second_look or not rows:
             return False
         last = rows[-1]
         return last.updated <= self._look_down_to or self._known.get(last.id) == last.updated
 
-    def _remember(self, rows: list[_Row], new: list[_Row]) -> None:
+    def _remember(self, rows: list[Row], new: list[Row]) -> None:
         if self._newest is not None and not self._second_look and self._order in _MAY_MOVE:
             # What was changed since the walk began will come once more in the second look.
             oldest_at_head = self._head[-1].updated if self._head else self._newest
@@ -300,7 +335,7 @@ class Walk:
 
     # --- what follows --------------------------------------------------------------------
 
-    def _go_on(self, page: ReviewPage, rows: list[_Row]) -> None:
+    def _go_on(self, page: Listing, rows: list[Row]) -> None:
         cursor = page.next_starting_after
         if self._empty_pages == MAX_EMPTY_PAGES:
             raise PaginationError(f"{MAX_EMPTY_PAGES} pages in a row hold no review")
@@ -315,7 +350,7 @@ class Walk:
         self._followed.add(cursor)
         self.cursor, self._bound = cursor, None
 
-    def _go_on_from_bound(self, rows: list[_Row]) -> None:
+    def _go_on_from_bound(self, rows: list[Row]) -> None:
         if self._order == "created" and self._cut == "updated" and self._first_bound is not None:
             self._add_gap(0, self._first_bound)  # edited reviews are hidden
         asked = _NEVER if self._bound is None else self._bound
@@ -336,7 +371,7 @@ class Walk:
         self._bound, self.cursor = bound, str(bound)
         self._first_bound = self._first_bound or bound
 
-    def _choose_bound(self, rows: list[_Row]) -> int:
+    def _choose_bound(self, rows: list[Row]) -> int:
         if self._order != "created":
             return self._updated.time + 1
         if self._cut == "unknown":
@@ -352,7 +387,7 @@ class Walk:
             start, until = min(start, other_start), max(until, other_until)
         self._gaps.append((start, until))
 
-    def _end(self, rows: list[_Row], *, has_new: bool) -> None:
+    def _end(self, rows: list[Row], *, has_new: bool) -> None:
         """End this look at the list, and look at the head once more if that may have changed."""
         if self._first_bound is not None and (self._order, self._cut) == ("created", "unknown"):
             bound = self._choose_bound(rows)

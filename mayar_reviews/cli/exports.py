@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,7 @@ _SUFFIXES: dict[str, tuple[Format, ...]] = {
     ".parquet": ("parquet",),
 }
 """The formats of a file by the end of its name; the first one is the default."""
+_MOST_SHOWN = 5
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
@@ -84,6 +86,7 @@ def export(
     resume: bool = False,
     update: bool = False,
     force: bool = False,
+    merge: bool = False,
     verify: bool = False,
     rating: Integer | None = None,
     status: ReviewStatus | None = None,
@@ -114,6 +117,8 @@ def export(
         update: Bring a finished file up to date with what is new or changed since, in a few
             requests. Continue an unfinished one. Start if there is none.
         force: Start from the beginning, and overwrite what is there when the new file is whole.
+        merge: Write the reviews of several products into one file. What a later run needs is kept
+            in the directory `<output>.products`.
         verify: Compare with the statistics, which may be old.
         rating: Only reviews with this many stars, 1 to 5.
         status: Only reviews with this status. Needs --all.
@@ -129,10 +134,16 @@ def export(
     products = read_ids(payment_link_ids or ())
     to_stdout = output == "-"
     several = len(products) > 1 or "-" in (payment_link_ids or ())
-    if to_stdout and (several or resume or update or verify or format not in (None, "jsonl")):
+    is_plain = not (several or resume or update or merge or verify)
+    if to_stdout and not (is_plain and format in (None, "jsonl")):
         raise InvalidArgumentError(
-            "- is for one product or --all, as jsonl, without --resume, --update and --verify",
+            "- is for one product or --all, as jsonl, without --resume, --update, --merge and "
+            "--verify",
             field="output",
+        )
+    if merge and all:
+        raise InvalidArgumentError(
+            "is for several products: --all is one file already", field="merge"
         )
     if to_stdout and show.out_is_closed:
         raise InvalidArgumentError("- cannot be used: standard output is closed", field="output")
@@ -141,7 +152,7 @@ def export(
             "needs --all: a product's list has active reviews only", field="status"
         )
     product = products[0] if products else None
-    into_directory = several or (product is not None and _is_directory(output))
+    into_directory = not merge and (several or (product is not None and _is_directory(output)))
     chosen = _choose_format(format, "" if into_directory else output)
     # A bar would be drawn across reviews that appear on the same terminal.
     meter = Meter(
@@ -164,7 +175,7 @@ def export(
             )
         return await export_reviews(
             client,
-            products if into_directory else product,
+            products if into_directory or merge else product,
             output,
             format=chosen,
             separator=_SEPARATORS[separator],
@@ -174,6 +185,7 @@ def export(
             resume=resume,
             update=update,
             force=force,
+            merge=merge,
             verify=verify,
             concurrency=concurrency,
             on_progress=meter.update,
@@ -234,18 +246,20 @@ def _choose_format(given: Format | None, output: str) -> Format:
 def _show_report(
     report: ExportReport, how_to_continue: str, *, quiet: bool, may_update: bool
 ) -> None:
+    is_merged = len({file.path for file in report.files}) < len(report.files)
     for file in report.files:
         if file.error is not None:
             show.error(str(file.error))
             continue
         if not quiet:
-            show.say(_summary(file))
+            product = f"{file.payment_link_id}: " if is_merged else ""
+            show.say(f"{product}{_summary(file)}")
         if may_update and file.finished_at is not None and not file.pages and file.resumed_from:
             show.say(
                 f"finished on {file.finished_at:%Y-%m-%d %H:%M} UTC, nothing fetched: use --update "
                 "to bring it up to date"
             )
-        if file.complete is not True or not quiet:
+        if file.complete is not True or file.invalid_count or not quiet:
             for line in _completeness(file):
                 show.say(line, "yellow" if file.complete is False else "")
         if not quiet:
@@ -280,7 +294,16 @@ def _completeness(file: FileReport) -> list[str]:
     if file.missing:
         by_star = ", ".join(f"{count} with {stars} ★" for stars, count in file.missing.items())
         lines[-1] += f": {by_star}"
+    if file.invalid_count:
+        lines.append(_invalid(file))
     return lines
+
+
+def _invalid(file: FileReport) -> str:
+    how_many = show.count(file.invalid_count, "review")
+    named = [f"{name} ({fault})" for name, fault in islice(file.invalid.items(), _MOST_SHOWN)]
+    more = ["..."] if file.invalid_count > len(named) else []
+    return f"{how_many} not as documented, but written: {', '.join([*named, *more])}"
 
 
 def _continuing_command() -> str:

@@ -11,7 +11,8 @@
 A file has `payment_link_id` (`null`: the whole store), `path`, `written`, `pages`, `requests`,
 `seconds`, `complete`, `resumed_from`, `changed` (of an update), `finished_at` (ISO 8601), `ratings`
 (how many reviews by rating), `gaps` (a list of pairs, from and until, ISO 8601), `expected`,
-`missing` (by rating), `not_verified`, `notes` (a list) and `error`. What does not apply is `null`.
+`missing` (by rating), `not_verified`, `invalid` (what does not fit, by review id; the first
+hundred), `invalid_count`, `notes` (a list) and `error`. What does not apply is `null`.
 `mayar_reviews.export.FileReport` says what each means.
 """
 

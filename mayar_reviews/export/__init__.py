@@ -16,6 +16,7 @@ files lie side by side, and only their owner can read them:
   stays. It does not hold the API key.
 - `<output>.reviews.jsonl.gz`: the reviews as the API sent them. An update needs them; in JSONL the
   result itself has them.
+- `<output>.products`: with `merge=True`, a directory with a file for each product.
 - `.<output>.mayar-reviews-lock` and `-tmp`, while an export runs.
 
 A journal may hold a review twice, when it was edited meanwhile. The result holds each review once,

@@ -18,6 +18,7 @@ from mayar_reviews import (
     IncompleteListError,
     InvalidArgumentError,
     MayarError,
+    NotFoundError,
     ReviewPage,
     ReviewsClient,
     ReviewStatus,
@@ -30,7 +31,6 @@ from .journal import Journal
 from .merge import Index
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, FileReport, ProgressReporter
-from .rows import rows_of
 from .selection import Selection, gaps_in_milliseconds, patient_client
 from .state import Gaps, State
 from .update import Update
@@ -190,6 +190,8 @@ class FileExport:
             finished_at=_time(state.finished_at) if journal.is_finished else None,
             ratings=state.ratings,
             gaps=tuple((to_time(start), to_time(until)) for start, until in state.gaps),
+            invalid=state.invalid,
+            invalid_count=state.invalid_count,
             expected=None if counted is None else sum(counted.values()),
             missing=missing,
             not_verified=not_verified,
@@ -220,7 +222,7 @@ class FileExport:
         try:
             async with aclosing(pages):
                 async for page in pages:
-                    journal.append(rows_of(page), page.next_starting_after)
+                    journal.append(page)
                     progress.written = journal.state.written
                     progress.pages += 1
                     # The last page is safe when the state says that it was the last.
@@ -269,7 +271,8 @@ class FileExport:
     async def _convert(self) -> None:
         """Make the output from the journal. This can be repeated until the journal is removed."""
         journal, layout = self._journal, self._settings.layout
-        index = Index()
+        has_invalid = journal.state.has_invalid
+        index = Index(checks=has_invalid)
 
         def record(made: Path) -> None:
             journal.save(
@@ -280,6 +283,9 @@ class FileExport:
                 newest_created=max(index.created, default=0),
                 newest_updated=max(index.updated, default=0),
                 edge=index.edge,
+                has_invalid=index.invalid_count > 0,
+                invalid=index.invalid,
+                invalid_count=index.invalid_count,
                 sorted_by=index.sorted_by,
                 finished_at=_now(),
             )
@@ -287,12 +293,13 @@ class FileExport:
         try:
             boundary = journal.prepare()
             with journal.path.open("rb") as file:
-                await _in_steps(index.read(file, boundary))
+                await in_steps(index.read(file, boundary))
                 if journal.state.update and len(index.offsets) < journal.state.written:
                     raise EOFError  # stored reviews are gone
                 if not journal.is_own_store:
-                    await _in_steps(write_store(index.lines(file), journal.store))
-                await _in_steps(write(index.lines(file), self._path, layout, record))
+                    await in_steps(write_store(index.lines(file), journal.store))
+                lines = index.lines(file)
+                await in_steps(write(lines, self._path, layout, record, has_invalid=has_invalid))
         except _DAMAGE:
             damaged = True  # raise outside: this exception's frames hold reviews
         else:
@@ -313,9 +320,12 @@ class FileExport:
         return (f"the list is not sorted by the time of the last change: {edited}", left)
 
     def _stopped(self, failure: MayarError | OSError) -> ExportError:
-        state = self._journal.state
+        state, where = self._journal.state, ""
+        if isinstance(failure, NotFoundError) and self._journal.path.exists():
+            # It may never come back, so say how to get at what there is.
+            where = f" (they are in {self._journal.path}, as JSON lines)"
         error = ExportError(
-            f"the export to {self._path} stopped after {state.written} reviews: {failure}",
+            f"the export to {self._path} stopped after {state.written} reviews{where}: {failure}",
             written=state.written,
             starting_after=state.cursor,
         )
@@ -324,7 +334,7 @@ class FileExport:
         return error
 
 
-async def _in_steps(steps: Generator[None, None, None]) -> None:
+async def in_steps(steps: Generator[None, None, None]) -> None:
     """Take the steps, and let other tasks run, and a cancellation arrive, in between."""
     with closing(steps):
         for number, _ in enumerate(steps, 1):

@@ -9,8 +9,8 @@ Each holds every review once, in its newest form, in the order of the list.
 `user_id`, `rating`, `status`, `message`, `created_at`, `updated_at`, `image_urls`, `content_ids`,
 `content_filenames` and `raw`. Times are ISO 8601 in UTC with milliseconds:
 `2025-12-30T02:20:10.103Z`. The three columns before `raw` hold one line for each image or content.
-`raw` is a JSON object of the fields that the API sent and its documentation does not know. What is
-missing, null or empty is an empty cell.
+`raw` is a JSON object of the fields that the API sent and its documentation does not know, and of
+those that are not as it documents them. What is missing, null or empty is an empty cell.
 
 `csv-spreadsheet` is the same, but safe to open with a double click. It starts with a byte-order
 mark, and what a spreadsheet would run as a formula has an apostrophe before it. That holds
@@ -34,7 +34,6 @@ import io
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import islice, repeat
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -42,11 +41,14 @@ from attrs import fields, frozen
 
 from mayar_reviews import InvalidArgumentError, Review
 from mayar_reviews.api_json import camel_case, dump, load, to_time
+from mayar_reviews.converter import misfits
 
 from .durable import replacing
 
 Format = Literal["jsonl", "csv", "csv-spreadsheet", "parquet"]
 _Raw = Mapping[str, Any]
+_Row = tuple[_Raw, str]
+"""The fields of a review that fit, and the others as JSON; the text is empty without others."""
 
 SUFFIXES: Mapping[Format, str] = {
     "jsonl": ".jsonl",
@@ -107,7 +109,12 @@ def check_layout(layout: Layout) -> None:
 
 
 def write(
-    lines: Iterable[bytes], output: Path, layout: Layout, before: Callable[[Path], object]
+    lines: Iterable[bytes],
+    output: Path,
+    layout: Layout,
+    before: Callable[[Path], object],
+    *,
+    has_invalid: bool,
 ) -> Generator[None, None, None]:
     """Write the reviews, some at a step. The file appears at the end, whole.
 
@@ -116,6 +123,7 @@ def write(
         output: the file.
         layout: how they are written.
         before: called with the whole file before it appears.
+        has_invalid: whether a review may not be as documented.
     """
     with replacing(output, before) as file:
         if layout.format == "jsonl":
@@ -123,7 +131,7 @@ def write(
                 file.write(line)
                 yield
             return
-        rows = map(load, lines)
+        rows = map(_fitting if has_invalid else _documented, map(load, lines))
         if layout.format == "parquet":
             yield from _write_parquet(rows, file)
         else:
@@ -138,7 +146,24 @@ def write_store(lines: Iterable[bytes], store: Path) -> Generator[None, None, No
             yield
 
 
-def _batches(rows: Iterable[_Raw]) -> Iterator[list[_Raw]]:
+_KNOWN = frozenset(camel_case(one.name) for one in fields(Review))
+
+
+def _documented(raw: _Raw) -> _Row:
+    rest = {name: value for name, value in raw.items() if name not in _KNOWN}
+    return raw, dump(rest).decode() if rest else ""
+
+
+def _fitting(raw: Any) -> _Row:
+    if not isinstance(raw, dict):
+        return {}, dump(raw).decode()
+    wrong = misfits(raw, Review)
+    fitting = {name: value for name, value in raw.items() if name in _KNOWN - wrong}
+    rest = {name: value for name, value in raw.items() if name not in fitting}
+    return fitting, dump(rest).decode() if rest else ""
+
+
+def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
     rows = iter(rows)
     while batch := list(islice(rows, _BATCH)):
         yield batch
@@ -151,15 +176,15 @@ def _replace_surrogates(text: str) -> str:
 # --- csv -----------------------------------------------------------------------------------
 
 
-def _write_csv(rows: Iterable[_Raw], file: BinaryIO, layout: Layout) -> Iterator[None]:
+def _write_csv(rows: Iterable[_Row], file: BinaryIO, layout: Layout) -> Iterator[None]:
     is_spreadsheet = layout.format == "csv-spreadsheet"
     if is_spreadsheet:
         file.write(codecs.BOM_UTF8)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, delimiter=layout.separator)
-    writer.writerow(_COLUMNS)
-    for raw in rows:
-        cells = [read(raw) for read in _COLUMNS.values()]
+    writer.writerow([*_COLUMNS, "raw"])
+    for raw, rest in rows:
+        cells = [*(read(raw) for read in _COLUMNS.values()), rest]
         writer.writerow(map(_disarm, cells) if is_spreadsheet else cells)
         file.write(_replace_surrogates(buffer.getvalue()).encode())
         buffer.seek(0)
@@ -181,6 +206,8 @@ def _lines(name: str, read: Callable[[_Raw], str | None]) -> Callable[[_Raw], st
 
 def _time(name: str) -> Callable[[_Raw], str]:
     def read(raw: _Raw) -> str:
+        if name not in raw:
+            return ""
         return to_time(raw[name]).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     return read
@@ -190,32 +217,22 @@ def _optional(name: str) -> Callable[[_Raw], Any]:
     return lambda raw: raw.get(name)
 
 
-_KNOWN = frozenset(camel_case(one.name) for one in fields(Review))
-
-
-def _unknown(raw: _Raw) -> str:
-    """Return the fields that a review is not known to have, as JSON; empty if there are none."""
-    unknown = {name: value for name, value in raw.items() if name not in _KNOWN}
-    return dump(unknown).decode() if unknown else ""
-
-
 _COLUMNS: Mapping[str, Callable[[_Raw], Any]] = {
-    "id": itemgetter("id"),
-    "payment_link_id": itemgetter("paymentLinkId"),
+    "id": _optional("id"),
+    "payment_link_id": _optional("paymentLinkId"),
     "payment_link_name": _nested("paymentLink", "name"),
     "payment_link_type": _nested("paymentLink", "type"),
-    "customer_id": itemgetter("customerId"),
+    "customer_id": _optional("customerId"),
     "customer_name": _nested("customer", "name"),
-    "user_id": itemgetter("userId"),
-    "rating": itemgetter("rating"),
-    "status": itemgetter("status"),
+    "user_id": _optional("userId"),
+    "rating": _optional("rating"),
+    "status": _optional("status"),
     "message": _optional("message"),
     "created_at": _time("createdAt"),
     "updated_at": _time("updatedAt"),
     "image_urls": _lines("multipleImage", _optional("url")),
     "content_ids": _lines("content", _optional("id")),
     "content_filenames": _lines("content", _nested("file", "filename")),
-    "raw": _unknown,
 }
 """Each column's name, and how to read its cell from the object that the API sent."""
 
@@ -230,7 +247,7 @@ def _disarm(cell: Any) -> Any:
 # --- parquet -------------------------------------------------------------------------------
 
 
-def _write_parquet(rows: Iterable[_Raw], file: BinaryIO) -> Iterator[None]:
+def _write_parquet(rows: Iterable[_Row], file: BinaryIO) -> Iterator[None]:
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -260,13 +277,13 @@ def _write_parquet(rows: Iterable[_Raw], file: BinaryIO) -> Iterator[None]:
     schema = pa.schema([*review, ("raw", text)])
     shape = _shape_for(review)
 
-    def row(raw: _Raw) -> dict[str, Any]:
-        return {**shape(raw), "raw": _replace_surrogates(_unknown(raw)) or None}
+    def row(raw: _Raw, rest: str) -> dict[str, Any]:
+        return {**shape(raw), "raw": _replace_surrogates(rest) or None}
 
     group: list[Any] = []
     with parquet.ParquetWriter(file, schema) as writer:
         for batch in _batches(rows):
-            group.append(pa.RecordBatch.from_pylist([row(raw) for raw in batch], schema))
+            group.append(pa.RecordBatch.from_pylist([row(*one) for one in batch], schema))
             if len(group) == _BATCHES_IN_ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(group))
                 group.clear()

@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mayar_reviews import InvalidArgumentError, ReviewsClient, ReviewStatus
+from attrs import evolve
+
+from mayar_reviews import ExportError, InvalidArgumentError, ReviewsClient, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE, check_integer
 
-from .file_export import FileExport, Settings
+from .combined import Combined
+from .file_export import FileExport, Settings, in_steps
 from .formats import SUFFIXES, Format, Layout, check_layout
 from .report import ExportProgress, ExportReport, FileReport
 from .selection import Selection
@@ -31,6 +34,7 @@ async def export_reviews(
     resume: bool = False,
     update: bool = False,
     force: bool = False,
+    merge: bool = False,
     verify: bool = False,
     concurrency: int = 4,
     on_progress: Callable[[ExportProgress], object] | None = None,
@@ -61,6 +65,9 @@ async def export_reviews(
             that has left the list since (archived, deleted) is not looked for, nor is an edited
             one in a list that is not sorted by the last change: see `.notes` of the report.
         force: start from the beginning. What is there is replaced when the new file is whole.
+        merge: for several products: write one file, `output`, with the reviews of the first
+            product, then those of the second, and so on. It is made when all products are
+            finished. The directory `<output>.products` keeps what a later run needs.
         verify: compare with the statistics when the file is finished. They can be old or out of
             order: then `complete` is `None`, and `.not_verified` says why.
         concurrency: how many products are exported at a time, at least 1.
@@ -90,30 +97,42 @@ async def export_reviews(
     output = _path(output)
     settings = Settings(client, layout, resume, force, update, verify, on_progress)
     if payment_link_ids is None or isinstance(payment_link_ids, str):
+        if merge:
+            raise InvalidArgumentError("needs a list of products", field="merge")
         selection = Selection(payment_link_ids, rating, status, page_size)
-        export = FileExport(settings, selection, output)
-        _preflight([export], output.parent)
-        file = await export.run()
-        if file.error is not None:
-            raise file.error
-        return ExportReport((file,), file.seconds)
-
-    if not all(isinstance(product, str) for product in payment_link_ids):
-        raise InvalidArgumentError("must contain only strings", field="payment_link_ids")
-    exports = [
-        FileExport(
-            settings,
-            Selection(product, rating, status, page_size),
-            output / f"{product}{SUFFIXES[format]}",
-        )
-        for product in dict.fromkeys(payment_link_ids)
+        return await _export_one(settings, selection, output)
+    selections = [
+        Selection(product, rating, status, page_size) for product in dict.fromkeys(payment_link_ids)
     ]
-    if not exports:
+    if not all(isinstance(one.payment_link_id, str) for one in selections):
+        raise InvalidArgumentError("must contain only strings", field="payment_link_ids")
+    if not selections:
         raise InvalidArgumentError(
-            "is empty: it must contain at least one product",
-            field="payment_link_ids",
+            "is empty: it must contain at least one product", field="payment_link_ids"
         )
-    _preflight(exports, output, make_directory=True)
+    if merge:
+        return await _export_merged(settings, selections, output, concurrency)
+    return await _export_many(settings, selections, output, concurrency)
+
+
+async def _export_one(settings: Settings, selection: Selection, output: Path) -> ExportReport:
+    export = FileExport(settings, selection, output)
+    _preflight([export], output.parent)
+    file = await export.run()
+    if file.error is not None:
+        raise file.error
+    return ExportReport((file,), file.seconds)
+
+
+async def _export_many(
+    settings: Settings, selections: Sequence[Selection], directory: Path, concurrency: int
+) -> ExportReport:
+    suffix = SUFFIXES[settings.layout.format]
+    exports = [
+        FileExport(settings, selection, directory / f"{selection.payment_link_id}{suffix}")
+        for selection in selections
+    ]
+    _preflight(exports, directory, make_directory=True)
     slots = asyncio.Semaphore(concurrency)
 
     async def run(export: FileExport) -> FileReport:
@@ -125,6 +144,27 @@ async def export_reviews(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(export)) for export in exports]
     return ExportReport(tuple(task.result() for task in tasks), loop.time() - started)
+
+
+async def _export_merged(
+    settings: Settings, selections: Sequence[Selection], output: Path, concurrency: int
+) -> ExportReport:
+    combined = Combined(output, settings.layout)
+    with combined.locked(may_exist=settings.resume or settings.update, force=settings.force):
+        of_parts = evolve(settings, layout=Layout("jsonl"))
+        report = await _export_many(of_parts, selections, combined.directory, concurrency)
+        if report.failed:
+            return report
+        parts = [file.path for file in report.files]
+        has_invalid = any(file.invalid_count for file in report.files)
+        error = None
+        try:
+            await in_steps(combined.make(parts, has_invalid=has_invalid))
+        except OSError as failure:
+            error = ExportError(f"{output} could not be written: {failure}")
+            error.__cause__ = failure
+    files = (evolve(file, path=output, error=error) for file in report.files)
+    return evolve(report, files=tuple(files))
 
 
 def _path(output: str | os.PathLike[str]) -> Path:

@@ -17,17 +17,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import shutil
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from attrs import evolve
 
-from mayar_reviews import ExportError, InvalidArgumentError, Review
+from mayar_reviews import ExportError, InvalidArgumentError, ReviewPage
 
 from .durable import fingerprint, open_to_append, sync, sync_directory
-from .rows import Rows, json_lines
+from .rows import Rows, json_lines, rows_of, value_of
 from .state import Gaps, State
 
 # More accounts than have ever shared a store. The state must not grow with the list.
@@ -132,7 +131,7 @@ class Journal:
         self.is_finished = False
         self._file, self._offset = self._open(0), 0
 
-    def append(self, rows: Rows, cursor: str | None) -> None:
+    def append(self, page: ReviewPage) -> None:
         """Make the rows of a page safe: first the reviews, then the state that counts them.
 
         Opens the journal first, if it is closed. A run that gets no page changes nothing. After
@@ -142,7 +141,8 @@ class Journal:
             ExportError: a review cannot be written, or is of another store.
             OSError: the disk failed.
         """
-        owners = self._add_owners(review for review, _ in rows)
+        rows, cursor = rows_of(page), page.next_starting_after
+        owners = self._add_owners(rows)
         lines = json_lines(rows)
         if self._file is None:
             # Save the state first. If a kill comes in between, the state of a new export has
@@ -157,6 +157,7 @@ class Journal:
             cursor=cursor or self.state.cursor,
             written=self.state.written + len(rows),
             offset=self.state.offset + len(lines),
+            has_invalid=self.state.has_invalid or bool(page.invalid),
         )
         if cursor is not None:
             state.save(self._state_path)
@@ -166,9 +167,10 @@ class Journal:
         """Record that every page is in the journal."""
         self.save(fetched=True, cursor=None, gaps=gaps)
 
-    def append_update(self, rows: Rows) -> None:
+    def append_update(self, rows: Rows, *, has_invalid: bool) -> None:
         """Write the rows of a page of an update."""
-        self._add_owners(review for review, _ in rows)
+        self._add_owners(rows)
+        self.state = evolve(self.state, has_invalid=self.state.has_invalid or has_invalid)
         lines = json_lines(rows)
         assert self._file is not None
         self._file.write(lines)
@@ -199,11 +201,12 @@ class Journal:
         state.save(self._state_path)
         self.state = state
 
-    def _add_owners(self, reviews: Iterable[Review]) -> tuple[str, ...]:
+    def _add_owners(self, rows: Rows) -> tuple[str, ...]:
         """Return the owners with those of a page; check the first page of a later run."""
         of_page = dict.fromkeys(
-            hashlib.sha256(review.user_id.encode(errors="surrogatepass")).hexdigest()[:16]
-            for review in reviews
+            hashlib.sha256(owner.encode(errors="surrogatepass")).hexdigest()[:16]
+            for raw in rows
+            if (owner := value_of(raw, "userId", str)) is not None
         )
         known = self.state.owners
         if of_page and known and not self._checked_owner and not of_page.keys() & set(known):

@@ -6,15 +6,20 @@ before the export was resumed. The output is what an export without either would
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 from attrs import Factory, define
 
 from mayar_reviews import ReviewStatus
 from mayar_reviews.api_json import load
+from mayar_reviews.walk import Row
+
+from .rows import LONGEST_NAME, MOST_NAMED, fault_of, value_of
 
 # A server may show a review some seconds after the `updatedAt` that it carries.
 LATE = 60_000
@@ -22,6 +27,10 @@ LATE = 60_000
 _LARGEST_EDGE = 1000
 # The statistics do not count these.
 _NOT_COUNTED = (ReviewStatus.ARCHIVED, ReviewStatus.INACTIVE)
+
+
+_Kind = tuple[int | None, bool]
+"""The rating of a review, and whether the statistics count it."""
 
 
 def _numbers() -> array[int]:
@@ -46,13 +55,17 @@ class _Order:
 class Index:
     """What a journal holds. Each review has a place, in the order of their first lines."""
 
+    checks: bool = False
+    """Whether a review may not be as documented: each is then looked at, which takes longer."""
     offsets: array[int] = Factory(_numbers)
     """Where the newest line of each review begins."""
     updated: array[int] = Factory(_numbers)
     created: array[int] = Factory(_numbers)
-    _kinds: list[tuple[int, bool]] = Factory(list)
-    """The rating of each review, and whether the statistics count it."""
-    _known_kinds: dict[tuple[int, bool], tuple[int, bool]] = Factory(dict)
+    _kinds: list[_Kind] = Factory(list)
+    _known_kinds: dict[_Kind, _Kind] = Factory(dict)
+    _faults: dict[int, str] = Factory(dict)
+    """What does not fit, by place."""
+    _last: Row | None = None
     _places: dict[str, int] = Factory(dict)
     _by_updated: _Order = Factory(_Order)
     _by_created: _Order = Factory(_Order)
@@ -75,21 +88,31 @@ class Index:
             offset += len(line)
             yield
 
-    def _take(self, raw: Mapping[str, Any], offset: int) -> None:
-        updated, created = raw["updatedAt"], raw["createdAt"]
-        self._by_updated.see(updated)
-        self._by_created.see(created)
-        kind = raw["rating"], raw["status"] not in _NOT_COUNTED
+    def _take(self, raw: Any, offset: int) -> None:
+        if self.checks:
+            key = self._last = Row.of(raw, self._last)
+            kind = value_of(raw, "rating", int), value_of(raw, "status", str) not in _NOT_COUNTED
+            fault = fault_of(raw)
+        else:
+            key = Row(raw["id"], raw["updatedAt"], raw["createdAt"])
+            kind, fault = (raw["rating"], raw["status"] not in _NOT_COUNTED), None
+        self._by_updated.see(key.updated)
+        self._by_created.see(key.created)
         kind = self._known_kinds.setdefault(kind, kind)
-        place = self._places.setdefault(raw["id"], len(self.offsets))
+        place = self._places.setdefault(key.id, len(self.offsets))
         if place == len(self.offsets):
             self.offsets.append(offset)
-            self.updated.append(updated)
-            self.created.append(created)
+            self.updated.append(key.updated)
+            self.created.append(key.created)
             self._kinds.append(kind)
-        elif updated > self.updated[place]:
+        elif key.updated > self.updated[place]:
             self.offsets[place], self._kinds[place] = offset, kind
-            self.updated[place], self.created[place] = updated, created
+            self.updated[place], self.created[place] = key.updated, key.created
+            self._faults.pop(place, None)
+        else:
+            return
+        if fault is not None:
+            self._faults[place] = sys.intern(fault)
 
     @property
     def edge(self) -> dict[str, int]:
@@ -127,9 +150,21 @@ class Index:
     @property
     def ratings(self) -> Counter[int]:
         """How many reviews of each rating there are."""
-        return Counter(rating for rating, _ in self._kinds)
+        return Counter(rating for rating, _ in self._kinds if rating is not None)
 
     @property
     def active(self) -> Counter[int]:
         """The same for the reviews that the statistics count."""
-        return Counter(rating for rating, is_active in self._kinds if is_active)
+        return Counter(rating for rating, is_active in self._kinds if is_active and rating)
+
+    @property
+    def invalid_count(self) -> int:
+        """How many reviews are not as documented."""
+        return len(self._faults)
+
+    @property
+    def invalid(self) -> dict[str, str]:
+        """What does not fit, by review; the first of them."""
+        named = dict(islice(self._faults.items(), MOST_NAMED))
+        ids = {place: review_id for review_id, place in self._places.items() if place in named}
+        return {ids[place][:LONGEST_NAME]: fault for place, fault in named.items()}

@@ -105,6 +105,12 @@ class FileReport:
     not_verified: str | None = None
     """Why `verify` can say nothing: the statistics do not answer, or they disagree with a list
     that came whole. They may be old."""
+    invalid: Mapping[str, str] = field(factory=dict)
+    """What does not fit the API's documentation, by review, such as `rating: expected int, got
+    str`; the first hundred. Such a review is written as it came (JSONL), or without what does not
+    fit, which is then in the column `raw`."""
+    invalid_count: int = 0
+    """How many reviews are not as the API documents them."""
     notes: tuple[str, ...] = ()
     """What an update cannot see."""
     error: ExportError | None = None

@@ -1,29 +1,63 @@
-"""The rows of a page: each review with the object that the API sent."""
+"""The rows of a page: the objects that the API sent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from mayar_reviews import ExportError, Review, ReviewPage
+from mayar_reviews import ExportError, ResponseError, Review, ReviewPage
 from mayar_reviews.api_json import dump
+from mayar_reviews.converter import structure
+from mayar_reviews.walk import Row
 
-Rows = Sequence[tuple[Review, Mapping[str, Any]]]
+MOST_NAMED = 100
+"""Of how many reviews a report says what does not fit."""
+LONGEST_NAME = 100
+"""Characters of an id: what has no id is named by its text."""
+
+Rows = Sequence[Any]
+"""Objects as the API sent them. One that is no review of the documented form may be anything."""
 
 
 def rows_of(page: ReviewPage) -> Rows:
-    """Return the rows of a page."""
-    return tuple(zip(page.data, page.raw, strict=True))
+    """Return the rows of a page in their order, with those that are not as documented."""
+    rows: list[Any] = list(page.raw)
+    for one in page.invalid:
+        rows.insert(one.place, one.raw)
+    return rows
+
+
+def keys_of(rows: Rows) -> list[Row]:
+    """Return the id and the times of each row."""
+    keys: list[Row] = []
+    for raw in rows:
+        keys.append(Row.of(raw, keys[-1] if keys else None))
+    return keys
+
+
+def value_of(raw: Any, name: str, kind: type) -> Any:
+    """Return a field of a row; `None` if it is missing or of another type."""
+    value = raw.get(name) if isinstance(raw, dict) else None
+    return value if type(value) is kind else None
+
+
+def fault_of(raw: Any) -> str | None:
+    """Return what does not fit and where, such as `rating: expected int, got str`."""
+    try:
+        structure(raw, Review, "$")
+    except ResponseError as error:
+        return str(error).removeprefix("$.")
+    return None
 
 
 def json_lines(rows: Rows) -> bytes:
-    """Return the objects that the API sent, one a line.
+    """Return the rows, one a line.
 
     Raises:
         ExportError: a review is nested too deeply to be written.
     """
     try:
-        return b"".join(dump(raw) + b"\n" for _, raw in rows)
+        return b"".join(dump(raw) + b"\n" for raw in rows)
     except ValueError:
         pass  # raise outside: this exception's frames hold the reviews
     raise ExportError("a review is nested too deeply to be written")

@@ -79,12 +79,14 @@ class Selection:
                 starting_after=starting_after,
                 status=self.status,  # type: ignore[arg-type]  # the client checks it
                 rating=self.rating,
+                keep_invalid=True,
             )
         return client.iter_product_review_pages(
             self.payment_link_id,
             page_size=self.page_size,
             starting_after=starting_after,
             rating=self.rating,
+            keep_invalid=True,
         )
 
     async def patient_pages(

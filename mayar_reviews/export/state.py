@@ -40,6 +40,10 @@ def _edge(edge: Mapping[str, int]) -> dict[str, int]:
     return dict(edge)
 
 
+def _faults(faults: Mapping[str, str]) -> dict[str, str]:
+    return dict(faults)
+
+
 def _texts(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(texts)
 
@@ -75,6 +79,8 @@ class State:
     """Whether every page is in the journal, or in the output made from it."""
     update: bool = field(default=False, validator=instance_of(bool))
     """Whether the journal has only what changed since the output was made."""
+    has_invalid: bool = field(default=False, validator=instance_of(bool))
+    """Whether a review may not be as the API documents it."""
     gaps: Gaps = field(default=(), converter=_gaps)
     """Spans of `createdAt` that the server could not show."""
 
@@ -94,6 +100,10 @@ class State:
     """The largest `updatedAt` in the output."""
     edge: Mapping[str, int] = field(factory=dict, converter=_edge)
     """`updatedAt` by id of the newest reviews: an update will see them again."""
+    invalid: Mapping[str, str] = field(factory=dict, converter=_faults)
+    """What does not fit, by review; the first of them."""
+    invalid_count: int = field(default=0, validator=_is_count)
+    """How many reviews in the output are not as documented."""
     sorted_by: str | None = field(default=None, validator=_is_text)
     """What the list is sorted by, as far as its reviews tell."""
 

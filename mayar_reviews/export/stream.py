@@ -16,10 +16,19 @@ from typing import BinaryIO
 
 from mayar_reviews import IncompleteListError, ReviewsClient, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE
+from mayar_reviews.walk import Row
 
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, ExportReport, FileReport, ProgressReporter
-from .rows import json_lines, rows_of
+from .rows import (
+    LONGEST_NAME,
+    MOST_NAMED,
+    fault_of,
+    json_lines,
+    keys_of,
+    rows_of,
+    value_of,
+)
 from .selection import Selection, patient_client
 
 STREAM = Path("-")
@@ -55,15 +64,22 @@ async def stream_reviews(
     selection = Selection(payment_link_id, rating, status, page_size)
     client = patient_client(client, progress, patience)
     selection.check(client)
-    last: dict[str, datetime] = {}  # going on repeats at most the reviews of one millisecond
+    last: dict[str, int] = {}  # going on repeats at most the reviews of one millisecond
+    invalid: dict[str, str] = {}
+    invalid_count = 0
     try:
         async with aclosing(selection.patient_pages(client, patience)) as pages:
             async for page in pages:
-                rows = [row for row in rows_of(page) if last.get(row[0].id) != row[0].updated_at]
+                keyed = dict(zip(keys_of(rows_of(page)), rows_of(page), strict=True))
+                rows = [raw for key, raw in keyed.items() if last.get(key.id) != key.updated]
                 output.write(json_lines(rows))
                 output.flush()
-                last = {review.id: review.updated_at for review in page.data} or last
-                ratings.update(review.rating for review, _ in rows)
+                last = {key.id: key.updated for key in keyed} or last
+                ratings.update(filter(None, (value_of(raw, "rating", int) for raw in rows)))
+                for one in page.invalid if len(invalid) < MOST_NAMED else ():
+                    name = Row.of(one.raw, None).id[:LONGEST_NAME]
+                    invalid[name] = fault_of(one.raw) or one.fault
+                invalid_count += len(page.invalid)
                 progress.written += len(rows)
                 progress.pages += 1
                 progress.report()
@@ -78,5 +94,7 @@ async def stream_reviews(
         seconds=loop.time() - started,
         ratings=ratings,
         gaps=gaps,
+        invalid=invalid,
+        invalid_count=invalid_count,
     )
     return ExportReport((file,), file.seconds)

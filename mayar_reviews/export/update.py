@@ -17,7 +17,7 @@ from mayar_reviews import IncompleteListError, ReviewPage
 
 from .journal import Journal
 from .merge import LATE
-from .rows import rows_of
+from .rows import keys_of, rows_of
 from .selection import Selection, gaps_in_milliseconds
 from .state import Gaps
 
@@ -69,14 +69,14 @@ class Update:
             async with aclosing(self._pages()) as pages:
                 async for page in pages:
                     count += 1
-                    if count == 1 and page.raw:
-                        updated = max(raw["updatedAt"] for raw in page.raw)
-                        created = max(raw["createdAt"] for raw in page.raw)
+                    keys = keys_of(rows_of(page))
+                    if count == 1 and keys:
+                        updated = max(key.updated for key in keys)
+                        created = max(key.created for key in keys)
                     self._take(page)
                     self._on_page()
                     if any(
-                        raw["updatedAt"] < self._updated and raw["createdAt"] < self._created
-                        for raw in page.raw
+                        key.updated < self._updated and key.created < self._created for key in keys
                     ):
                         self._add(Selection.gaps_before(page))
                         break
@@ -86,20 +86,21 @@ class Update:
         return count > 1 and self._has_news
 
     def _take(self, page: ReviewPage) -> None:
-        rows = [
-            (review, raw)
-            for review, raw in rows_of(page)
-            if (raw["updatedAt"] >= self._updated or raw["createdAt"] >= self._created)
-            and self._known.get(raw["id"]) != raw["updatedAt"]
-        ]
-        if not rows:
+        rows = rows_of(page)
+        new = {
+            key: raw
+            for key, raw in zip(keys_of(rows), rows, strict=True)
+            if (key.updated >= self._updated or key.created >= self._created)
+            and self._known.get(key.id) != key.updated
+        }
+        if not new:
             return
         self._has_news = True
         if not self.changed:
             self._journal.begin_update()
-        self._journal.append_update(rows)
-        self.changed.update(review.id for review, _ in rows)
-        self._known |= {raw["id"]: raw["updatedAt"] for _, raw in rows}
+        self._journal.append_update(list(new.values()), has_invalid=bool(page.invalid))
+        self.changed.update(key.id for key in new)
+        self._known |= {key.id: key.updated for key in new}
 
     def _add(self, gaps: Gaps) -> None:
         self.gaps = tuple(dict.fromkeys((*self.gaps, *gaps)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 import signal
@@ -294,6 +295,8 @@ JSON_FILE: dict[str, Any] = {
     "expected": int | None,
     "missing": dict,
     "not_verified": str | None,
+    "invalid": dict,
+    "invalid_count": int,
     "notes": list,
     "error": str | None,
 }
@@ -344,3 +347,36 @@ async def test_the_demo_needs_no_key_and_no_network(
     assert (await mayar("demo", "--output", "mine.jsonl")).code == 2
     assert Path("mine.jsonl").read_text() == "mine"
     assert (await mayar("demo", "--output", "mine.jsonl", "--force")).code == 0
+
+
+async def test_reviews_that_are_not_as_documented_are_named(fake: FakeMayar, mayar: Mayar) -> None:
+    """The export succeeds, and says so even with --quiet."""
+    fake.seed("kelas-web", 8)
+    for review in list(fake.reviews.values())[:6]:
+        review["rating"] = 4.5
+    result = await mayar("export", "kelas-web", "--output", "out.jsonl", "--quiet")
+    assert result.code == 0
+    (line,) = result.err.splitlines()
+    assert line.startswith("6 reviews not as documented, but written: ")
+    assert line.count("(rating: expected int, got float)") == 5
+    assert line.endswith(", ...")
+
+
+async def test_several_products_in_one_file(fake: FakeMayar, mayar: Mayar) -> None:
+    """The format follows the file's name, and each product has its line."""
+    fake.seed("kelas-web", 3)
+    fake.seed("kelas-dua", 2)
+    export = ("export", "kelas-web", "kelas-dua", "--output", "all.csv", "--merge")
+    result = await mayar(*export)
+    assert result.code == 0
+    assert "kelas-web: 3 reviews in all.csv" in result.err
+    assert "kelas-dua: 2 reviews in all.csv" in result.err
+    with Path("all.csv").open(newline="") as file:
+        products = [row["payment_link_id"] for row in csv.DictReader(file)]
+    assert products == ["kelas-web"] * 3 + ["kelas-dua"] * 2
+    assert (await mayar(*export, "--update")).code == 0
+    refused = await mayar("export", "--all", "--output", "all.csv", "--merge")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: --merge is for several products: --all is one file already\n",
+    )

@@ -18,20 +18,20 @@ from mayar_reviews import (
     ValidationError,
 )
 from mayar_reviews.endpoints import GetMerchantStats
-from tests.support.pages import LIST, PAGE, REVIEW, answer, decode
+from tests.support.pages import PAGE, REVIEW, answer, decode, decode_page
 
 
 @pytest.mark.parametrize("cursor", ["abc\n", "a\tb", "\u00a0x", "\u200b", "🎉", "c" * 1000])
 def test_a_cursor_is_opaque(cursor: str) -> None:
     """Whatever a request can carry is taken for a cursor."""
     body = PAGE | {"data": [], "hasMore": True, "nextStartingAfter": cursor}
-    assert decode(LIST, answer(body)).next_starting_after == cursor
+    assert decode_page(answer(body)).next_starting_after == cursor
 
 
 def test_half_an_emoji_in_raw_bytes() -> None:
     """A lone surrogate that a server wrote as three bytes is read."""
     body = json.dumps(PAGE | {"data": [REVIEW | {"message": "cut \ud83d"}]}, ensure_ascii=False)
-    (review,) = decode(LIST, answer(body.encode(errors="surrogatepass"))).data
+    (review,) = decode_page(answer(body.encode(errors="surrogatepass"))).data
     assert review.message == "cut \ud83d"
 
 
@@ -40,15 +40,15 @@ def test_a_deeply_nested_body_is_a_response_error() -> None:
     for depth in (200, 900, 1100, 5000, 100_000):
         body = b'{"a":"\\ud800","b":' + b"[" * depth + b"]" * depth + b"}"
         with pytest.raises(ResponseError):
-            decode(LIST, answer(body))
+            decode_page(answer(body))
 
 
 @pytest.mark.parametrize("word", ["success", "SUCCESS", "Success", "sukses"])
 def test_a_word_for_success_is_understood(word: str) -> None:
     """In upper or lower case, and under `message` too, which some endpoints use."""
-    decode(LIST, answer(PAGE | {"messages": word, "data": []}))
+    decode_page(answer(PAGE | {"messages": word, "data": []}))
     singular = {"statusCode": 200, "message": word, "hasMore": False, "data": []}
-    decode(LIST, answer(singular))
+    decode_page(answer(singular))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_answer_that_is_no_success_raises_its_error(
 ) -> None:
     """Of the HTTP status and the body's `statusCode` the worse one counts."""
     with pytest.raises(expected) as caught:
-        decode(LIST, answer(body, status))
+        decode_page(answer(body, status))
     assert type(caught.value) is expected
 
 
@@ -92,7 +92,7 @@ def test_an_answer_that_is_no_success_raises_its_error(
 def test_a_redirect_is_no_answer_of_the_api(status: int) -> None:
     """A status from 300 to 399 is a `ResponseError`, whatever the body says."""
     with pytest.raises(ResponseError, match="redirect"):
-        decode(LIST, answer(PAGE | {"data": []}, status))
+        decode_page(answer(PAGE | {"data": []}, status))
 
 
 @pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"NaN", b"Infinity", b"-Infinity"])
@@ -100,23 +100,23 @@ def test_a_redirect_is_no_answer_of_the_api(status: int) -> None:
 def test_a_number_that_json_does_not_allow_is_refused(number: bytes, message: bytes) -> None:
     """Also in an unknown field, and also by the slower parser."""
     body = b'{"statusCode":200,"messages":"success","hasMore":false,"data":[],"x":%b,"y":"%b"}'
-    decode(LIST, answer(body % (b"1.5", message)))
+    decode_page(answer(body % (b"1.5", message)))
     with pytest.raises(ResponseError, match="not JSON"):
-        decode(LIST, answer(body % (number, message)))
+        decode_page(answer(body % (number, message)))
 
 
 def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:
     """A gateway's body is in `.data`; the message of the exception does not repeat it."""
     with pytest.raises(APIError) as caught:
-        decode(LIST, answer(b"<h1>Bad gateway</h1>", 502))
+        decode_page(answer(b"<h1>Bad gateway</h1>", 502))
     assert caught.value.data == "<h1>Bad gateway</h1>"
     assert caught.value.messages == ""
     assert str(caught.value) == "the server failed (status 502)"
     with pytest.raises(APIError) as caught:
-        decode(LIST, answer({"error": {"code": 7}}, 400))
+        decode_page(answer({"error": {"code": 7}}, 400))
     assert caught.value.data == {"error": {"code": 7}}
     with pytest.raises(APIError) as caught:
-        decode(LIST, answer({"statusCode": 404, "messages": ["a", 1]}, 404))
+        decode_page(answer({"statusCode": 404, "messages": ["a", 1]}, 404))
     assert caught.value.messages == ""
     assert caught.value.data == {"statusCode": 404, "messages": ["a", 1]}
 
@@ -179,14 +179,14 @@ DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
 def test_retry_after_is_read(values: str | tuple[str, ...], expected: float | None) -> None:
     """Digits or a legal HTTP date count, of several the longest; all else is ignored."""
     with pytest.raises(RateLimitError) as caught:
-        decode(LIST, answer(b"", 429, retry_after=values, date=DATE))
+        decode_page(answer(b"", 429, retry_after=values, date=DATE))
     assert caught.value.retry_after == expected
 
 
 def test_a_retry_after_date_without_a_date_header() -> None:
     """Our own clock is used then."""
     with pytest.raises(RateLimitError) as caught:
-        decode(LIST, answer(b"", 429, retry_after="Fri, 20 Nov 2099 10:00:00 GMT"))
+        decode_page(answer(b"", 429, retry_after="Fri, 20 Nov 2099 10:00:00 GMT"))
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 86400
 
@@ -195,7 +195,7 @@ def test_a_refusal_of_megabytes_is_kept_in_part() -> None:
     """Sixty-four kilobytes of its text; a deep tree is not copied."""
     deep = json.dumps({"statusCode": 400, "messages": "x", "data": [{"a": [1, 2, 3]}] * 100_000})
     with pytest.raises(BadRequestError) as caught:
-        decode(LIST, answer(deep.encode(), 400))
+        decode_page(answer(deep.encode(), 400))
     assert isinstance(caught.value.data, str)
     assert len(caught.value.data) == 64 * 1024
     assert caught.value.status_code == 400

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mayar_reviews import ResponseError
-from tests.support.pages import LIST, PAGE, REVIEW, answer, decode, page_of
+from tests.support.pages import PAGE, REVIEW, answer, decode_page, page_of
 
 from .conftest import example
 
@@ -16,7 +16,7 @@ PRODUCT = {"paymentLinkId": "product-1"}
 
 def test_optional_fields_may_be_missing() -> None:
     """They are `None` or `()` then."""
-    (review,) = decode(LIST, page_of()).data
+    (review,) = decode_page(page_of()).data
     assert review.message is None
     assert (review.multiple_image, review.content) == ((), ())
     assert (review.customer, review.payment_link) == (None, None)
@@ -36,7 +36,7 @@ def test_optional_fields_may_be_missing() -> None:
 )
 def test_optional_fields_may_be_null(fields: dict[str, Any]) -> None:
     """At any depth."""
-    decode(LIST, page_of(**fields))
+    decode_page(page_of(**fields))
 
 
 def test_nulls_in_arrays_are_left_out_and_shift_nothing() -> None:
@@ -48,7 +48,7 @@ def test_nulls_in_arrays_are_left_out_and_shift_nothing() -> None:
     arrays = [("a", None), (None, None), (None, "b", None, "c"), (), ("d",)]
     reviews = [REVIEW | {"multipleImage": images(*ids), "content": images(*ids)} for ids in arrays]
     reviews.insert(2, REVIEW | {"multipleImage": None})
-    page = decode(LIST, answer(PAGE | {"data": reviews}))
+    page = decode_page(answer(PAGE | {"data": reviews}))
     expected = [("a",), (), (), ("b", "c"), (), ("d",)]
     assert [tuple(image.id for image in one.multiple_image) for one in page.data] == expected
     assert [tuple(content.id for content in one.content) for one in page.data] == expected
@@ -74,9 +74,9 @@ def test_a_page_that_fits_takes_the_fast_path(
         raise AssertionError("a review was looked at by itself")
 
     monkeypatch.setattr("mayar_reviews.converter.structure", slow)
-    assert len(decode(LIST, answer(PAGE | {"data": [review, REVIEW]})).data) == 2
+    assert len(decode_page(answer(PAGE | {"data": [review, REVIEW]})).data) == 2
     with pytest.raises(AssertionError, match="by itself"):
-        decode(LIST, answer(PAGE | {"data": [review | {"rating": "5"}]}))
+        decode_page(answer(PAGE | {"data": [review | {"rating": "5"}]}))
 
 
 @pytest.mark.parametrize("field", REVIEW)
@@ -84,10 +84,10 @@ def test_a_missing_required_field_is_named(field: str) -> None:
     """The path in the error says which field is missing or null."""
     without = {name: value for name, value in REVIEW.items() if name != field}
     with pytest.raises(ResponseError, match="required") as caught:
-        decode(LIST, answer(PAGE | {"data": [REVIEW, without]}))
+        decode_page(answer(PAGE | {"data": [REVIEW, without]}))
     assert caught.value.path == f"$.data[1].{field}"
     with pytest.raises(ResponseError, match="got NoneType") as caught:
-        decode(LIST, page_of(**{field: None}))
+        decode_page(page_of(**{field: None}))
     assert caught.value.path == f"$.data[0].{field}"
 
 
@@ -120,7 +120,7 @@ WRONG: tuple[Any, ...] = (4.7, 5.0, "5", True, [5], {})
 def test_a_value_of_a_wrong_type_is_refused(fields: dict[str, Any], path: str) -> None:
     """The error names the path and the types, never the value."""
     with pytest.raises(ResponseError) as caught:
-        decode(LIST, page_of(**fields))
+        decode_page(page_of(**fields))
     assert caught.value.path == path
     assert not caught.value.transient
     assert caught.value.__cause__ is caught.value.__context__ is None
@@ -129,8 +129,7 @@ def test_a_value_of_a_wrong_type_is_refused(fields: dict[str, Any], path: str) -
 def test_a_page_of_a_million_wrong_items_gets_one_error() -> None:
     """Only the first fault is explained."""
     with pytest.raises(ResponseError) as caught:
-        decode(
-            LIST,
+        decode_page(
             answer(
                 b'{"statusCode":200,"messages":"success","hasMore":false,"data":['
                 + b"1," * 10**6

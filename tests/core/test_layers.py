@@ -37,7 +37,7 @@ CORE = {
     "delivery": {"call", "endpoints", "errors", "retry"},
     "creation": {"call", "delivery", "endpoints", "errors", "models", "retry"},
     "status_updates": {"arguments", "call", "checks", "delivery", "endpoints", "errors"},
-    "walk": {"api_json", "checks", "errors", "models"},
+    "walk": {"answers", "api_json", "checks", "errors", "models"},
     "pagination": {"call", "delivery", "endpoints", "errors", "models", "tracebacks", "walk"},
     "client": {
         "arguments", "call", "checks", "creation", "credentials", "delivery", "endpoints",
@@ -77,7 +77,7 @@ AROUND = {
         "export.key_file",
         "redis",
     },
-    "export": {"", "api_json", "checks", "export", "walk"},
+    "export": {"", "api_json", "checks", "converter", "export", "walk"},
     "redis": {"checks", "credentials", "errors", "rate_limit"},
     "testing": {"", "export", "testing"},
 }

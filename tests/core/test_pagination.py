@@ -279,7 +279,10 @@ async def test_a_malformed_review_is_named_by_its_place() -> None:
         with pytest.raises(ResponseError) as caught:
             [review async for review in client.iter_product_reviews(PRODUCT)]
         assert caught.value.path == "$.data[20].customer.name"
-        assert str(caught.value) == "$.data[20].customer.name: expected str, got list"
+        assert (
+            str(caught.value)
+            == "$.data[20].customer.name: expected str, got list (review review-71)"
+        )
         assert caught.value.starting_after == "c50"
 
 

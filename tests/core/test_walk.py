@@ -17,8 +17,10 @@ from attrs import Factory, define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mayar_reviews import PaginationError, Review, ReviewPage
-from mayar_reviews.converter import structure_all
+from mayar_reviews import PaginationError, Review
+from mayar_reviews.answers import Listing
+from mayar_reviews.api_json import to_time
+from mayar_reviews.converter import structure_each
 from mayar_reviews.walk import Walk
 
 START = 1_767_000_000_000
@@ -59,7 +61,7 @@ class Shop:
         self.now += 1
         self.add(f"new-{self.now}", self.now)
 
-    def page(self, cursor: str | None, limit: int) -> ReviewPage:
+    def page(self, cursor: str | None, limit: int) -> Listing:
         self.requests += 1
         if self.requests in self.meanwhile:
             self.meanwhile[self.requests](self)
@@ -77,9 +79,8 @@ class Shop:
             following = str(shown[-1][f"{self.cut}At"]) if shown else ""
         times = [row["updatedAt"] for row in shown]
         self.shows_order |= any(one < other for one, other in pairwise(times))
-        return ReviewPage(
-            structure_all(shown, Review, "$"), more, following if more else None, tuple(shown)
-        )
+        reviews = structure_each(shown, Review, "$")
+        return Listing(reviews, tuple(shown), more, following if more else None)
 
 
 @define
@@ -99,8 +100,7 @@ def walk_through(
             walk = Walk.begin(walk.starting_after, page_size)
         page = walk.take(shop.page(walk.cursor, walk.limit))
         if page is not None:
-            assert len(page.data) == len(page.raw)
-            walked.reviews += page.data
+            walked.reviews += page.to_page(keep_invalid=False).data
         assert shop.requests < 2000
     walked.gaps = walk.gaps
     return walked
@@ -114,7 +114,7 @@ def assert_whole(shop: Shop, before: set[str], walked: Walked) -> None:
         latest[review.id] = review.updated_at
     if (shop.order, shop.cut) == ("created", "updated") and not shop.shows_order:
         return  # the one list that cannot be told from a whole one
-    created = {r.id: r.created_at for r in structure_all(list(shop.reviews.values()), Review, "$")}
+    created = {one: to_time(row["createdAt"]) for one, row in shop.reviews.items()}
     for missing in before - latest.keys():
         assert any(start <= created[missing] < until for start, until in walked.gaps), missing
 
@@ -224,10 +224,10 @@ class Script:
     answer: Callable[[int, str | None], tuple[list[dict[str, Any]], bool, str | None]]
     requests: int = 0
 
-    def page(self, cursor: str | None) -> ReviewPage:
+    def page(self, cursor: str | None) -> Listing:
         self.requests += 1
         rows, more, following = self.answer(self.requests, cursor)
-        return ReviewPage(structure_all(rows, Review, "$"), more, following, tuple(rows))
+        return Listing(structure_each(rows, Review, "$"), tuple(rows), more, following)
 
 
 def _row(number: int, created: int, updated: int | None = None) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def _ids_of(script: Script, most: int = 300, *, by_time: bool = True) -> tuple[l
     while not walk.done:
         assert script.requests < most, "it does not end"
         page = walk.take(script.page(walk.cursor))
-        ids += [] if page is None else [review.id for review in page.data]
+        ids += [] if page is None else [raw["id"] for raw in page.raw]
     return ids, walk
 
 
@@ -378,9 +378,9 @@ def test_a_page_of_fifty_that_is_cut_short_does_not_end_a_walk(page_size: int) -
         limits.append(walk.limit)
         page = shop.page(walk.cursor, walk.limit)
         if walk.limit == 50:  # the cliff that was seen: 43 rows, and no more
-            page = ReviewPage(page.data[2:45], False, None, page.raw[2:45])
+            page = Listing(page.reviews[2:45], page.raw[2:45], False, None)
         taken = walk.take(page)
-        seen |= set() if taken is None else {review.id for review in taken.data}
+        seen |= set() if taken is None else {raw["id"] for raw in taken.raw}
     assert set(limits) <= {page_size, 41, 50}
     created = {one["id"]: one["createdAt"] for one in shop.reviews.values()}
     spans = [(start.timestamp() * 1000, until.timestamp() * 1000) for start, until in walk.gaps]

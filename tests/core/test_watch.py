@@ -198,3 +198,20 @@ async def test_changes_that_the_server_cannot_show_are_logged(
         assert complete or "cannot show all of what has changed" in caplog.text
         task.cancel()
         await asyncio.wait([task])
+
+
+@virtual_time
+async def test_a_bad_review_does_not_end_the_watch(caplog: pytest.LogCaptureFixture) -> None:
+    """It is passed over, and the log names it."""
+    got: list[Review] = []
+    async with _server() as server, client_of(server) as client:
+        task = asyncio.create_task(_collect(client, got, every=10))
+        await asyncio.sleep(15)
+        server.store.edit_review("review-7", rating=1)
+        server.store.reviews["review-7"]["rating"] = "one"
+        server.store.edit_review("review-8", rating=1)
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.wait([task])
+    assert _ids(got) == ["review-8"]
+    assert "passed over: $.data[1].rating: expected int, got str (review review-7)" in caplog.text

@@ -146,6 +146,16 @@ def test_workers_without_redis_divide_the_budget(
 
 
 @pytest.mark.slow
+def test_finished_files_are_updated(api: Process, tmp_path: Path) -> None:
+    """Nothing has changed, and each report says so."""
+    with cluster_of(1, tmp_path, processes=False) as cluster:
+        export_products(cluster, PRODUCTS, tmp_path / "dask", requests=1000)
+        report = export_products(cluster, PRODUCTS, tmp_path / "dask", requests=1000, update=True)
+    assert [file.changed for file in report.files] == [0, 0, 0, 0]
+    assert report.requests >= 4
+
+
+@pytest.mark.slow
 def test_a_product_that_cannot_be_written_is_reported(api: Process, tmp_path: Path) -> None:
     """Its file of the report says why, and the other products are done."""
     output = tmp_path / "dask"

@@ -470,3 +470,15 @@ async def test_a_closed_client_is_not_reported_as_a_failed_file(tmp_path: Path) 
         await export_reviews(client, "kelas-web", tmp_path / "out")
     with pytest.raises(ExceptionGroup):
         await export_reviews(client, ["kelas-web"], tmp_path)
+
+
+async def test_a_product_that_is_gone_halfway_leaves_its_reviews_readable(tmp_path: Path) -> None:
+    """It may never come back. The error says where the reviews are."""
+    async with shop() as (fake, client):
+        fake.before_list(2, lambda: fake.fail_next(404, message="Tidak ada"))
+        with pytest.raises(ExportError) as caught:
+            await export_reviews(client, "kelas-web", tmp_path / "out.csv", format="csv")
+        first = newest_first(fake)[:99]
+    journal = journal_of(tmp_path / "out.csv")
+    assert f"99 reviews (they are in {journal}, as JSON lines): " in str(caught.value)
+    assert [one["id"] for one in reviews_in(journal)] == first

@@ -182,7 +182,9 @@ def test_every_start_of_a_formula_is_disarmed(tmp_path: Path, start: str) -> Non
 def convert(journal: Path, output: Path, format: Any, separator: str = ",") -> int:
     """Make an output. Return in how many steps."""
     with journal.open("rb") as lines:
-        return len(list(write(lines, output, Layout(format, separator), lambda _: None)))
+        return len(
+            list(write(lines, output, Layout(format, separator), lambda _: None, has_invalid=False))
+        )
 
 
 def write_journal(directory: Path, **fields: Any) -> None:

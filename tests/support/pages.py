@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
+from mayar_reviews import ReviewPage
 from mayar_reviews.answers import Answer, understand
 from mayar_reviews.credentials import Secret
 from mayar_reviews.endpoints import Endpoint, ListProductReviews
@@ -38,6 +39,11 @@ def answer(body: Any, status: int = 200, **headers: str | tuple[str, ...]) -> An
 
 def decode(endpoint: Endpoint[T], answer: Answer) -> T:
     return understand(answer, endpoint.read, Secret("the-key"))
+
+
+def decode_page(answer: Answer) -> ReviewPage:
+    """The page, which must hold nothing that does not fit."""
+    return decode(LIST, answer).to_page(keep_invalid=False)
 
 
 def page_of(**fields: Any) -> Answer:

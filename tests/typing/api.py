@@ -104,7 +104,12 @@ async def walk(client: ReviewsClient) -> None:
     )
     assert_type(one, AsyncGenerator[Review, None])
     two = client.iter_product_review_pages(
-        "product", page_size=10, starting_after="c", rating=5, prioritize_message=True
+        "product",
+        page_size=10,
+        starting_after="c",
+        rating=5,
+        prioritize_message=True,
+        keep_invalid=True,
     )
     assert_type(two, AsyncGenerator[ReviewPage, None])
     three = client.iter_reviews(
@@ -116,7 +121,12 @@ async def walk(client: ReviewsClient) -> None:
     )
     assert_type(three, AsyncGenerator[Review, None])
     four = client.iter_review_pages(
-        page_size=10, starting_after="c", status="ACTIVE", payment_link_id="product", rating=5
+        page_size=10,
+        starting_after="c",
+        status="ACTIVE",
+        payment_link_id="product",
+        rating=5,
+        keep_invalid=True,
     )
     assert_type(four, AsyncGenerator[ReviewPage, None])
     async for review in one:
