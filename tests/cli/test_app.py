@@ -166,6 +166,7 @@ async def test_standard_input_must_be_utf_8(mayar: Mayar) -> None:
     assert (result.code, result.err) == (2, "error: standard input is not UTF-8\n")
 
 
+@pytest.mark.slow
 async def test_without_the_extra_one_line_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['cyclopts'] = None; "
@@ -176,6 +177,7 @@ async def test_without_the_extra_one_line_says_what_to_install() -> None:
     assert result.err == "the command line is an extra: pip install 'mayar-reviews[cli]'\n"
 
 
+@pytest.mark.slow
 async def test_nothing_is_loaded_without_need() -> None:
     """The package does not load the command line. --help does not load the fake server."""
     code = (
@@ -187,6 +189,7 @@ async def test_nothing_is_loaded_without_need() -> None:
     assert (result.code, result.err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 async def test_standard_output_on_a_full_disk_is_one_line(fake: FakeMayar) -> None:
     """The exit code is 1."""
@@ -209,6 +212,7 @@ async def test_shell_completion_is_installed(
     assert any("set-status" in one.read_text() for one in made)
 
 
+@pytest.mark.slow
 async def test_a_closed_standard_input_or_output_is_told(
     fake: FakeMayar, mayar: Mayar, monkeypatch: pytest.MonkeyPatch
 ) -> None:

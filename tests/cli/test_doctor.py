@@ -289,6 +289,7 @@ async def test_the_header_of_a_429_is_shown(fake: FakeMayar, mayar: Mayar) -> No
     assert finding["found"] == "retry-after: 0"
 
 
+@pytest.mark.slow
 async def test_the_table_fits_into_80_columns(fake: FakeMayar) -> None:
     """Each finding has its sentence about exports."""
     fill(fake, 120)

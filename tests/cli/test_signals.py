@@ -16,7 +16,8 @@ from tests.support.export_shop import journal_of, newest_first, reviews_in
 from .conftest import Mayar, Result, end, start
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_stops_an_export_cleanly(
     fake: FakeMayar, mayar: Mayar, number: int, code: int, times: int
@@ -44,6 +45,7 @@ async def test_a_signal_stops_an_export_cleanly(
     assert [one["id"] for one in reviews_in("out.jsonl")] == newest_first(fake)
 
 
+@pytest.mark.slow
 async def test_ctrl_c_stops_a_request(fake: FakeMayar) -> None:
     """The request is given up at once. Without a page, nothing is left on the disk."""
     fake.seed("kelas-web", 3)
@@ -87,6 +89,7 @@ def test_without_a_signal_the_usual_handlers_come_back() -> None:
     assert {one: signal.getsignal(one) for one in usual} == usual
 
 
+@pytest.mark.slow
 async def test_a_closed_pipe_ends_a_command_silently(fake: FakeMayar) -> None:
     """With the exit code that a shell gives."""
     fake.seed("kelas-web", 200)

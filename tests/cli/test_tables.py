@@ -10,7 +10,8 @@ from mayar_reviews.testing import FakeMayar
 from .conftest import end, start
 
 
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 async def test_what_an_encoding_lacks_is_replaced(fake: FakeMayar, encoding: str) -> None:
     """Such as stars and emojis."""
     fake.add_review("kelas-web", message="Bagus 👍")
@@ -20,7 +21,8 @@ async def test_what_an_encoding_lacks_is_replaced(fake: FakeMayar, encoding: str
     assert "Bagus ?" in result.out
 
 
-@pytest.mark.parametrize("width", [80, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [80, 120])
 async def test_a_table_fits_the_terminal(fake: FakeMayar, width: int) -> None:
     """No line is wider, and ids are whole."""
     fake.seed("kelas-web", 20)

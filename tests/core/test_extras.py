@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "library", "extra"),
     [

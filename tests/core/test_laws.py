@@ -118,6 +118,7 @@ def test_any_partition_into_pages_is_the_same_list(sizes: list[int], data: st.Da
     assert _walk(by_cursor, cursors[start]) == rest
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(st.integers(0, 6), min_size=7, max_size=7), st.integers(0, 6), st.integers(0, 6))
 def test_any_graph_of_cursors_ends(edges: list[int], end: int, start: int) -> None:

@@ -228,6 +228,7 @@ async def test_a_cursor_is_sent_as_it_came_whatever_it_holds(cursor: str) -> Non
         assert second.path == f"/hl/v2/products/{PRODUCT}/reviews"
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_more_pages_than_python_can_recurse_into_are_walked() -> None:
     """A list of very many pages, most of them empty, is walked by a loop."""

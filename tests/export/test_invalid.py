@@ -14,6 +14,7 @@ from mayar_reviews import ResponseError
 from mayar_reviews.export import export_reviews
 from mayar_reviews.export.stream import stream_reviews
 from mayar_reviews.testing import FakeMayar
+from tests.support.clock import virtual_time
 from tests.support.export_shop import ids, newest_first, reviews_in, shop
 from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
@@ -72,6 +73,7 @@ async def test_bad_reviews_can_be_kept() -> None:
 
 
 @pytest.mark.parametrize("fields", BAD, ids=lambda fields: json.dumps(fields)[:30])
+@virtual_time
 async def test_a_bad_review_is_exported_as_it_came(tmp_path: Path, fields: Any) -> None:
     """Every other review, too, each once, and in the order of the list."""
     reviews = [make_review(n) for n in range(120)]

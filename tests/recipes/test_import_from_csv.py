@@ -36,6 +36,7 @@ def lead_to(fake: FakeMayar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAYAR_API_URL", fake.url)
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_five_hundred_are_created_once_through_stops_and_failures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -81,6 +82,7 @@ async def test_eight_requests_run_at_a_time(
         await asyncio.wait([task])
 
 
+@pytest.mark.slow
 def test_the_report_says_what_failed_and_a_corrected_file_finishes(
     fake: FakeMayar, run: Run, tmp_path: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_report_says_what_failed_and_a_corrected_file_finishes(
     assert len(fake.reviews) == 2
 
 
+@pytest.mark.slow
 def test_a_review_that_is_there_already_is_done(fake: FakeMayar, run: Run, tmp_path: Path) -> None:
     """A run was killed after it had created the review, and before it could say so."""
     [row] = rows_of(fake, 1)

@@ -8,6 +8,8 @@ from mayar_reviews.testing import FakeMayar
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def low(fake: FakeMayar) -> list[str]:

@@ -41,6 +41,7 @@ def serving(*options: str) -> Iterator[dict[str, str]]:
             process.kill()
 
 
+@pytest.mark.slow
 async def test_the_client_finds_it_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the two variables set, a client needs no argument; a buyer is there, too."""
     with serving("--seed", "70", "--product", "kelas-baru", "--api-key", "a'key$") as environment:
@@ -56,6 +57,7 @@ async def test_the_client_finds_it_by_the_environment(monkeypatch: pytest.Monkey
             assert created.rating == 5
 
 
+@pytest.mark.slow
 def test_it_is_the_server_that_it_is_asked_to_be() -> None:
     """Order, cursor and statistics are those of a FakeMayar with the same personality."""
     options = "--seed 50 --edited 0.2 --order created --cursor offset --stats stale --cliff"
