@@ -5,7 +5,6 @@ test on the others.
 """
 
 import re
-import tomllib
 from pathlib import Path
 
 import nox
@@ -17,24 +16,29 @@ nox.options.sessions = ["checks", "tests-3.11"]
 nox.options.error_on_missing_interpreters = False
 
 
+def group(name: str) -> list[str]:
+    """Return what a dependency group holds."""
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run all tests with the newest dependencies."""
-    session.install(".[test]")
+    session.install(".[all]", *group("test"))
     session.run("python", "-m", "pytest", "-m", "slow or not slow", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions of what users install."""
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = nox.project.load_toml("pyproject.toml")["project"]
     extras = (project["optional-dependencies"][name] for name in EXTRAS)
     allowed = {dep for deps in (project["dependencies"], *extras) for dep in deps if ">=" in dep}
     constraints = Path(session.create_tmp()) / "lowest.txt"
     constraints.write_text(
         "\n".join(re.sub(r"(\[.*\])?>=", "==", dep).partition(";")[0] for dep in allowed)
     )
-    session.install(".[test]", "-c", str(constraints))
+    session.install(".[all]", *group("test"), "-c", str(constraints))
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -48,7 +52,7 @@ def smoke(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def checks(session: nox.Session) -> None:
     """Formatter, linter and type checkers."""
-    session.install("-e", ".[check]")
+    session.install("-e", ".[all]", *group("dev"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
