@@ -2,9 +2,14 @@
 
 import sys
 
+from .version import __version__
+
 
 def main() -> None:
     """Run the command line and exit."""
+    if sys.argv[1:] == ["--version"]:
+        print(__version__)  # noqa: T201  before anything that takes time is loaded
+        return
     try:
         from .cli import run  # noqa: PLC0415  it needs the extra `cli`
     except ModuleNotFoundError as error:

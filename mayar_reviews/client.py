@@ -24,7 +24,7 @@ from .checks import (
     check_time,
     check_type,
 )
-from .credentials import Secret, check_api_key, check_origin
+from .credentials import PRODUCTION_URL, Secret, check_api_key, check_origin
 from .delivery import deliver
 from .endpoints import (
     CreateReview,
@@ -44,11 +44,6 @@ from .retry import RetryPolicy
 from .tracebacks import without_locals
 from .transport import Transport
 from .walk import server_cursor
-
-PRODUCTION_URL = "https://api.mayar.id"
-"""The origin of the real API."""
-SANDBOX_URL = "https://api.mayar.club"
-"""The origin of Mayar's sandbox, which has accounts and keys of its own."""
 
 T = TypeVar("T")
 

@@ -10,6 +10,11 @@ from attrs import frozen
 
 from .errors import InvalidArgumentError
 
+PRODUCTION_URL = "https://api.mayar.id"
+"""The origin of the real API."""
+SANDBOX_URL = "https://api.mayar.club"
+"""The origin of Mayar's sandbox, which has accounts and keys of its own."""
+
 _ORIGIN = re.compile(
     r"(?P<origin>(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?)/?",
     re.ASCII | re.IGNORECASE,

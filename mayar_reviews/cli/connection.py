@@ -6,9 +6,8 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from aiohttp import ClientSession
 from attrs import frozen
 from cyclopts import Parameter
 
@@ -18,12 +17,16 @@ from mayar_reviews import (
     InvalidArgumentError,
     RateLimit,
     RequestEvent,
-    ReviewsClient,
 )
 from mayar_reviews.export.key_file import read_key_file
 
 from . import show
 from .signals import run_until_stopped
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from mayar_reviews import ReviewsClient
 
 T = TypeVar("T")
 
@@ -93,6 +96,8 @@ class Connection:
             InvalidArgumentError: an option is wrong, or there is no key.
             OSError: the key file cannot be read.
         """
+        from mayar_reviews import ReviewsClient  # noqa: PLC0415  it loads aiohttp
+
         return ReviewsClient(
             self._key(),
             base_url=self._origin(),

@@ -7,9 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
-import aiohttp
 from attrs import Factory, asdict, define
 from cyclopts import Parameter
 from rich.table import Table
@@ -20,7 +19,6 @@ from mayar_reviews import (
     MayarError,
     RetryPolicy,
     ReviewPage,
-    ReviewsClient,
     ReviewStats,
     ReviewStatus,
     __version__,
@@ -33,6 +31,11 @@ from .connection import DEFAULT_CONNECTION, Connection
 from .diagnosis import Exchange, Finding, NotAskedError
 from .evidence import SMALL_PAGE, Filter, ListEvidence, choose_filter
 from .signals import run_until_stopped
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from mayar_reviews import ReviewsClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,6 +96,8 @@ def _table(findings: Iterable[Finding]) -> Table:
 
 
 async def _ask(connection: Connection, payment_link_id: str | None) -> _Examination:
+    import aiohttp  # noqa: PLC0415  it takes longer to load than all other commands
+
     heads = _Heads()
     async with (
         aiohttp.ClientSession(
@@ -117,6 +122,8 @@ class _Heads:
     async def note(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        import aiohttp  # noqa: PLC0415
+
         self.sent += 1
         self.origin = str(request.url.origin())
         self.scope = diagnosis.key_scope(request.headers["Authorization"].removeprefix("Bearer "))

@@ -7,7 +7,7 @@ import shlex
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,7 +15,6 @@ from mayar_reviews import (
     ExportError,
     InvalidArgumentError,
     MayarError,
-    ReviewsClient,
     ReviewStatus,
 )
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE
@@ -29,6 +28,9 @@ from .options import IDS, TEXT, Integer, read_ids
 from .report_json import report_json
 from .signals import Stopped, run_until_stopped
 from .tables import histogram
+
+if TYPE_CHECKING:
+    from mayar_reviews import ReviewsClient
 
 Format = Literal["jsonl", "csv", "csv-spreadsheet", "parquet"]
 
@@ -53,7 +55,9 @@ def demo(*, output: Path = _DEMO, force: bool = False) -> None:
         output: The file. The default one is overwritten, any other only with --force.
         force: Overwrite the file.
     """
-    from mayar_reviews.testing import FakeMayar  # noqa: PLC0415  a web server, only needed here
+    # A web server, and aiohttp: only needed here.
+    from mayar_reviews import ReviewsClient  # noqa: PLC0415
+    from mayar_reviews.testing import FakeMayar  # noqa: PLC0415
 
     async def main() -> ExportReport:
         async with FakeMayar() as fake:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,7 +15,6 @@ from mayar_reviews import (
     InvalidArgumentError,
     Review,
     ReviewPage,
-    ReviewsClient,
     ReviewStatus,
     StatusUpdate,
     StatusUpdateError,
@@ -26,6 +25,9 @@ from . import show
 from .connection import DEFAULT_CONNECTION, Connection
 from .options import IDS, TEXT, Integer, read_attachments, read_ids, read_text
 from .tables import outcomes_table, review_details, reviews_table, stats_summary
+
+if TYPE_CHECKING:
+    from mayar_reviews import ReviewsClient
 
 ProductId = Annotated[str, Parameter(name="PRODUCT_ID")]
 

@@ -7,18 +7,21 @@ import sys
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from attrs import define
 from cyclopts import Parameter
 
-from mayar_reviews import InvalidArgumentError, Review, ReviewsClient
+from mayar_reviews import InvalidArgumentError, Review
 from mayar_reviews.api_json import EPOCH, to_milliseconds, to_time
 from mayar_reviews.export.durable import replacing
 
 from . import show
 from .connection import DEFAULT_CONNECTION, Connection
 from .tables import review_line
+
+if TYPE_CHECKING:
+    from mayar_reviews import ReviewsClient
 
 
 def watch(

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
@@ -20,7 +21,6 @@ from mayar_reviews import (
     MayarError,
     NotFoundError,
     ReviewPage,
-    ReviewsClient,
     ReviewStatus,
 )
 from mayar_reviews.api_json import to_time
@@ -34,6 +34,9 @@ from .report import ExportProgress, FileReport, ProgressReporter
 from .selection import Selection, gaps_in_milliseconds, patient_client
 from .state import Gaps, State
 from .update import Update
+
+if TYPE_CHECKING:
+    from mayar_reviews import ReviewsClient
 
 # Other tasks run after so many lines, so these must take milliseconds only.
 _LINES_AT_ONCE = 250

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from attrs import evolve
 
-from mayar_reviews import ExportError, InvalidArgumentError, ReviewsClient, ReviewStatus
+import mayar_reviews
+from mayar_reviews import ExportError, InvalidArgumentError, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE, check_integer
 
 from .combined import Combined
@@ -22,7 +23,7 @@ from .selection import Selection
 
 
 async def export_reviews(
-    client: ReviewsClient,
+    client: mayar_reviews.ReviewsClient,
     payment_link_ids: str | Sequence[str] | None,
     output: str | os.PathLike[str],
     *,

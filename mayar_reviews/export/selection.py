@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -12,7 +13,6 @@ from mayar_reviews import (
     MayarError,
     RetryPolicy,
     ReviewPage,
-    ReviewsClient,
     ReviewStatus,
 )
 from mayar_reviews.api_json import to_milliseconds
@@ -22,6 +22,9 @@ from mayar_reviews.walk import Walk
 from .patience import Patience
 from .report import ProgressReporter
 from .state import Gaps
+
+if TYPE_CHECKING:
+    from mayar_reviews import ReviewsClient
 
 # For one page with all its waiting for slots and 429s: a little more than the longest outage, so
 # that a 429 without end is one when this ends.

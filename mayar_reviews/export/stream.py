@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from mayar_reviews import IncompleteListError, ReviewsClient, ReviewStatus
+from mayar_reviews import IncompleteListError, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE
 from mayar_reviews.walk import Row
 
@@ -30,6 +30,9 @@ from .rows import (
     value_of,
 )
 from .selection import Selection, patient_client
+
+if TYPE_CHECKING:
+    from mayar_reviews import ReviewsClient
 
 STREAM = Path("-")
 """The path in the report of such an export."""

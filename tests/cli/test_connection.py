@@ -40,7 +40,7 @@ async def test_the_sandbox_replaces_the_address_of_the_environment(
         origins.append(base_url)
         raise RuntimeError("not now")
 
-    monkeypatch.setattr("mayar_reviews.cli.connection.ReviewsClient", client)
+    monkeypatch.setattr("mayar_reviews.ReviewsClient", client)
     for arguments in ([], ["--sandbox"], ["--base-url", "https://example.com"]):
         result = await mayar("stats", *arguments)
         assert (result.code, result.err) == (1, "error: not now\n")
@@ -64,7 +64,7 @@ async def test_the_rate_limit_is_20_a_minute_or_what_is_given(
         limits.append(repr(rate_limit))
         raise RuntimeError("not now")
 
-    monkeypatch.setattr("mayar_reviews.cli.connection.ReviewsClient", client)
+    monkeypatch.setattr("mayar_reviews.ReviewsClient", client)
     await mayar("stats", *options)
     assert limits == [limit]
 

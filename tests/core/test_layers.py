@@ -44,7 +44,7 @@ CORE = {
         "errors", "events", "models", "pagination", "rate_limit", "retry", "status_updates", "transport",
         "tracebacks", "walk",
     },
-    "__init__": {"arguments", "client", "errors", "events", "models", "rate_limit", "retry", "version"},
+    "__init__": {"arguments", "client", "credentials", "errors", "events", "models", "rate_limit", "retry", "version"},
 }  # fmt: skip
 ONLY_IN = {
     "cattrs": {"converter"},
@@ -55,7 +55,7 @@ ONLY_IN = {
 
 # What the parts around the core use beside public names; "" is `mayar_reviews` itself.
 AROUND = {
-    "__main__": {"cli"},
+    "__main__": {"cli", "version"},
     "cli": {
         "",
         "api_json",
@@ -144,12 +144,28 @@ def test_the_parts_around_the_core_use_no_more_of_it_than_is_drawn(part: str) ->
         assert ours - own <= AROUND[part], file.name
 
 
-def test_an_import_loads_neither_the_command_line_nor_the_fake_server() -> None:
-    """Nor cattrs, which is loaded when the first page arrives."""
+def test_an_import_loads_only_what_everybody_needs() -> None:
+    """Aiohttp comes with `ReviewsClient`, and cattrs with the first page that does not fit."""
     unwanted = {
+        "aiohttp",
         "mayar_reviews.cli", "mayar_reviews.testing", "mayar_reviews.export", "aiohttp.web",
         "cattrs", "rich", "cyclopts", "pyarrow", "redis", "distributed",
     }  # fmt: skip
     code = f"import sys, mayar_reviews; print(sorted({unwanted!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_command_line_loads_aiohttp_only_to_send(option: str) -> None:
+    """It takes longer to load than everything else together."""
+    code = (
+        f"import sys; sys.argv = ['mayar-reviews', {option!r}]\n"
+        "from mayar_reviews.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('aiohttp' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

@@ -44,6 +44,12 @@ def test_the_exported_names() -> None:
         assert getattr(mayar_reviews, name)
 
 
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    """Although one name is loaded late; that one is listed."""
+    assert not hasattr(mayar_reviews, "ReviewClient")
+    assert "ReviewsClient" in dir(mayar_reviews)
+
+
 def test_the_clients_methods() -> None:
     """Coroutines, async generators, `with_options`, and nothing else."""
     public = {name for name in vars(ReviewsClient) if not name.startswith("_")}
