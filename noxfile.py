@@ -30,7 +30,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def lowest(session: nox.Session) -> None:
-    """Run the tests with the lowest versions of what users install."""
+    """Run the tests with the lowest versions of what users install, and measure the coverage."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = (project["optional-dependencies"][name] for name in EXTRAS)
     allowed = {dep for deps in (project["dependencies"], *extras) for dep in deps if ">=" in dep}
@@ -38,8 +38,8 @@ def lowest(session: nox.Session) -> None:
     constraints.write_text(
         "\n".join(re.sub(r"(\[.*\])?>=", "==", dep).partition(";")[0] for dep in allowed)
     )
-    session.install(".[all]", *group("test"), "-c", str(constraints))
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.install("-e", ".[all]", *group("test"), "-c", str(constraints))
+    session.run("python", "-m", "pytest", "--cov", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
