@@ -37,7 +37,7 @@ def with_json() -> Decoder:
 def with_mayar_reviews() -> Decoder:
     """Checks, strict types, frozen reviews, aware times: all that happens to an answer."""
     read, key = ListProductReviews(PRODUCT).read, Secret("key")
-    return lambda body: understand(Answer(200, {}, body), read, key)
+    return lambda body: understand(Answer(200, {}, body), read, key).to_page(keep_invalid=False)
 
 
 def with_pydantic() -> Decoder:

@@ -19,7 +19,7 @@ import orjson
 from attrs import fields, has
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 # An integer of more than 64 bits has at least so many digits.
@@ -38,12 +38,12 @@ def to_time(milliseconds: int) -> datetime:
     Raises:
         OverflowError: it is outside the years that a `datetime` can have.
     """
-    return EPOCH + milliseconds * _MILLISECOND
+    return EPOCH + milliseconds * MILLISECOND
 
 
 def to_milliseconds(time: datetime) -> int:
     """Return a time as the API writes it."""
-    return (time - EPOCH) // _MILLISECOND
+    return (time - EPOCH) // MILLISECOND
 
 
 def to_api(value: Any) -> Any:
