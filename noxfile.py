@@ -86,7 +86,8 @@ def checks(session: nox.Session) -> None:
 def workflows(session: nox.Session) -> None:
     """Check the workflows and the forms for issues, without asking GitHub."""
     session.install(*group("release"))
-    session.run("zizmor", "--offline", "--strict-collection", "--persona=auditor", ".")
+    audited = (".github", ".pre-commit-config.yaml")
+    session.run("zizmor", "--offline", "--strict-collection", "--persona=auditor", *audited)
     for schema, files in (
         ("github-workflows", sorted(Path(".github/workflows").iterdir())),
         ("dependabot", [".github/dependabot.yml"]),
