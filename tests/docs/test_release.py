@@ -137,16 +137,19 @@ def test_classifiers_and_workflows_name_every_python() -> None:
 
 
 def test_the_package_page_has_absolute_links_to_files_that_exist() -> None:
-    """The substitution of pyproject.toml, over what the README and the changelog say."""
+    """The substitutions of pyproject.toml, over what the README and the changelog say."""
     hook = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
-    (links,) = hook["substitutions"]
     text = (ROOT / "README.md").read_text() + (ROOT / "CHANGELOG.md").read_text()
-    relative = re.findall(links["pattern"], text)
+    relative = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
     assert relative
-    assert not [path for path in relative if not (ROOT / path.partition("#")[0]).exists()]
-    page = re.sub(links["pattern"], links["replacement"], text)
-    assert page.count("/blob/v$HFPR_VERSION/") == len(relative)
-    assert not re.findall(r"\]\((?!https://|#)", page)
+    assert not [path for path in relative if not (ROOT / path).exists()]
+    for substitution in hook["substitutions"]:
+        text = re.sub(substitution["pattern"], substitution["replacement"], text)
+    links = re.findall(r"(!?)\[[^]]*\]\(([^)]*)\)", text)
+    assert not [url for _, url in links if not url.startswith(("https://", "#"))]
+    ours = [(picture, url) for picture, url in links if "$HFPR_VERSION" in url]
+    assert len(ours) == len(relative)
+    assert all(("raw.githubusercontent.com" in url) == bool(picture) for picture, url in ours)
 
 
 def test_the_package_page_has_the_newest_section_that_says_something() -> None:
