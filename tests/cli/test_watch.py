@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ async def until_asked(fake: FakeMayar, times: int = 1) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no Ctrl-C for one process")
 async def test_new_and_changed_reviews_are_shown_as_they_come(fake: FakeMayar) -> None:
     """A line each. Ctrl-C ends it."""
     old = fake.add_review("kelas-web")["id"]

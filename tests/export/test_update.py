@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -199,7 +198,7 @@ async def test_each_product_is_updated(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 async def test_any_number_of_products_needs_few_open_files(tmp_path: Path) -> None:
     """300 products, with fewer files that may be open."""
     resource = pytest.importorskip("resource")
