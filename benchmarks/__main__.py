@@ -1,6 +1,6 @@
 """Measures what this package costs, beside a bare loop and beside its peers.
 
-python benchmarks [--quick] [--json FILE] [TABLE ...]
+python benchmarks [--quick] [--readme] [--json FILE] [TABLE ...]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import tables
 from attrs import asdict
+from readme import write_readme
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="in less than two minutes")
+    parser.add_argument("--readme", action="store_true", help="write the README's table anew")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     arguments = parser.parse_args()
     for name in arguments.tables:
@@ -38,13 +40,15 @@ def main() -> None:
     }
     print(", ".join(f"{name}: {value}" for name, value in run.items()), end="\n\n", flush=True)
     effort = tables.QUICK if arguments.quick else tables.FULL
-    measured = []
+    measured = {}
     for table in tables.ALL:
         if not arguments.tables or table.__name__ in arguments.tables:
-            measured.append(table(effort))
-            print(measured[-1].markdown(), flush=True)
+            measured[table.__name__] = table(effort)
+            print(measured[table.__name__].markdown(), flush=True)
+    if arguments.readme:
+        write_readme(run, measured)
     if arguments.json:
-        figures = {**run, "tables": [asdict(table) for table in measured]}
+        figures = {**run, "tables": [asdict(table) for table in measured.values()]}
         arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -44,7 +44,7 @@ def decode(effort: Effort) -> Table:
         "orjson.loads": "with_orjson",
         "json.loads": "with_json",
         "**mayar_reviews**": "with_mayar_reviews",
-        "pydantic": "with_pydantic",
+        "pydantic, without the raw objects": "with_pydantic",
     }
     notes: list[str] = []
     figures = interleave(
@@ -108,7 +108,15 @@ def _growth(jobs: dict[str, str], origin: str, pages: int, name: str) -> float:
 
 
 def imports(effort: Effort) -> Table:
-    modules = ["aiohttp", "mayar_reviews", "httpx", "pydantic", "stripe", "openai"]
+    modules = [
+        "aiohttp",
+        "mayar_reviews",
+        "mayar_reviews.client",
+        "httpx",
+        "pydantic",
+        "stripe",
+        "openai",
+    ]
     notes: list[str] = []
     figures = interleave(modules, effort.runs, import_time, notes)
     rows = over(figures, "aiohttp", lambda seconds: f"{seconds * 1e3:.0f} ms")
