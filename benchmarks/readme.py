@@ -22,7 +22,7 @@ def write_readme(run: Mapping[str, object], measured: Mapping[str, Table]) -> No
     """Replace the README's table. It has a line for each of these tables that was measured."""
     machine = f"{run['cores']} cores, Python {run['python']}"
     lines = [
-        f"`{run['command']}`, {run['date']}, {machine}: ratios of one run, median (minimum-maximum).",
+        f"`{run['command']}`, {run['date']}, {machine}: ratios, median (minimum-maximum).",
         "",
         "| | mayar-reviews | peers |",
         "| --- | --- | --- |",
