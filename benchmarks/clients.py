@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -18,18 +20,36 @@ from peer_models import page_model, review_model
 
 from mayar_reviews import RateLimit, ReviewsClient
 
+Fetch = Callable[[str, dict[str, str]], Awaitable[Any]]
+"""Fetches a page of a product."""
 _KEY = {"Authorization": "Bearer benchmark"}
 
 
-async def raw(origin: str, product: str) -> int:
+@asynccontextmanager
+async def raw_pages(origin: str) -> AsyncIterator[Fetch]:
     """The floor: what nobody who uses aiohttp can do without."""
     async with aiohttp.ClientSession(headers=_KEY) as session:
 
-        async def fetch(query: dict[str, str]) -> Any:
+        async def fetch(product: str, query: dict[str, str]) -> Any:
             async with session.get(_url(origin, product), params=query) as response:
                 return orjson.loads(await response.read())
 
-        return await _count(_follow(fetch))
+        yield fetch
+
+
+async def raw(origin: str, product: str) -> int:
+    async with raw_pages(origin) as fetch:
+        return await _count(_follow(partial(fetch, product)))
+
+
+@asynccontextmanager
+async def mayar_reviews_pages(origin: str) -> AsyncIterator[Fetch]:
+    async with ReviewsClient("benchmark", base_url=origin, rate_limit=None) as client:
+
+        async def fetch(product: str, query: dict[str, str]) -> Any:
+            return await client.list_product_reviews(product, limit=int(query["limit"]))
+
+        yield fetch
 
 
 async def mayar_reviews(origin: str, product: str) -> int:
@@ -53,27 +73,40 @@ async def aiohttp_tenacity(origin: str, product: str) -> int:
         return await _count(_follow(fetch))
 
 
-async def aiohttp_pydantic(origin: str, product: str) -> int:
+@asynccontextmanager
+async def aiohttp_pydantic_pages(origin: str) -> AsyncIterator[Fetch]:
     page = page_model()
     async with aiohttp.ClientSession(headers=_KEY) as session:
 
-        async def fetch(query: dict[str, str]) -> Any:
+        async def fetch(product: str, query: dict[str, str]) -> Any:
             async with session.get(_url(origin, product), params=query) as response:
                 return page.model_validate_json(await response.read()).__dict__
 
-        return await _count(_follow(fetch))
+        yield fetch
 
 
-async def httpx_pydantic(origin: str, product: str) -> int:
+async def aiohttp_pydantic(origin: str, product: str) -> int:
+    async with aiohttp_pydantic_pages(origin) as fetch:
+        return await _count(_follow(partial(fetch, product)))
+
+
+@asynccontextmanager
+async def httpx_pydantic_pages(origin: str) -> AsyncIterator[Fetch]:
     httpx: Any = import_module("httpx")
     page = page_model()
-    async with httpx.AsyncClient(headers=_KEY) as client:
+    limits = httpx.Limits(max_connections=None)  # as the others
+    async with httpx.AsyncClient(headers=_KEY, limits=limits, timeout=60) as client:
 
-        async def fetch(query: dict[str, str]) -> Any:
+        async def fetch(product: str, query: dict[str, str]) -> Any:
             response = await client.get(_url(origin, product), params=query)
             return page.model_validate_json(response.content).__dict__
 
-        return await _count(_follow(fetch))
+        yield fetch
+
+
+async def httpx_pydantic(origin: str, product: str) -> int:
+    async with httpx_pydantic_pages(origin) as fetch:
+        return await _count(_follow(partial(fetch, product)))
 
 
 async def stainless(origin: str, product: str) -> int:

@@ -13,6 +13,7 @@ _OURS = "**mayar_reviews**"
 _LABELS = {
     "decode": "a page of 50, over `orjson.loads`",
     "walk": "10,000 reviews, over aiohttp + orjson",
+    "backend": "200 pages at a time, over aiohttp + orjson",
     "latency": "pages at 50 ms, over the latency",
     "rate_limited": "a paced job, over the least time possible",
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 from measure import Row, Table, import_time, interleave, over, serving, work
 
 _REVIEWS_A_PAGE = 50
@@ -68,6 +69,28 @@ def walk(effort: Effort) -> Table:
         figures, next(iter(_CLIENTS)), lambda seconds: f"{seconds / pages * 1e6:.0f} µs a page"
     )
     return Table("10,000 reviews, end to end", "times aiohttp + orjson", rows, notes)
+
+
+def backend(effort: Effort) -> Table:
+    names = {
+        name: client
+        for name, client in _CLIENTS.items()
+        if client in ("raw", "mayar_reviews", "aiohttp_pydantic", "httpx_pydantic")
+    }
+    notes: list[str] = []
+    with serving() as server:
+
+        def measure(figure: str, name: str) -> float:
+            return work("backend", names[name], server.origin, figure)
+
+        slowest = interleave(names, effort.runs, partial(measure, "p99"), [])
+        figures = interleave(names, effort.runs, partial(measure, "mean"), notes)
+    rows = over(figures, next(iter(names)), lambda seconds: f"{1 / seconds:,.0f} a second")
+    rows = [
+        evolve(row, remark=f"{row.remark}, p99 {statistics.median(slowest[row.name]) * 1e3:.0f} ms")
+        for row in rows
+    ]
+    return Table("200 pages at a time through one client", "times aiohttp + orjson", rows, notes)
 
 
 def latency(effort: Effort) -> Table:
@@ -167,6 +190,7 @@ def export(effort: Effort) -> Table:
 ALL: list[Callable[[Effort], Table]] = [
     decode,
     walk,
+    backend,
     latency,
     memory,
     imports,

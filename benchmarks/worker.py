@@ -22,6 +22,8 @@ from pages import REVIEWS_A_PAGE, render
 from mayar_reviews import ReviewsClient
 from mayar_reviews.export import export_reviews
 
+_AT_A_TIME = 200
+
 
 def decode(decoder: str, patience: str) -> float:
     """Seconds for a page, from bytes to reviews: the quickest of several rounds of forty."""
@@ -45,6 +47,33 @@ def walk(client: str, origin: str, pages: str, patience: str) -> float:
 
     run(2)
     return _quickest(lambda: run(int(pages)), float(patience))
+
+
+def backend(client: str, origin: str, figure: str) -> float:
+    """Seconds a request of 200 at a time through one client, or the 99th percentile of its time.
+
+    Of several rounds, the quickest counts.
+    """
+
+    async def main() -> float:
+        seconds: list[float] = []
+
+        async def view(fetch: clients.Fetch, number: int) -> None:
+            start = time.perf_counter()
+            await fetch(f"{1 + number % 4:036}", {"limit": str(REVIEWS_A_PAGE)})
+            seconds.append(time.perf_counter() - start)
+
+        async with getattr(clients, f"{client}_pages")(origin) as fetch:
+            figures: list[float] = []
+            for _ in range(6):  # the first one opens the connections
+                seconds.clear()
+                start = time.perf_counter()
+                await asyncio.gather(*(view(fetch, number) for number in range(_AT_A_TIME)))
+                each = (time.perf_counter() - start) / _AT_A_TIME
+                figures.append(each if figure == "mean" else sorted(seconds)[-_AT_A_TIME // 100])
+        return min(figures[1:])
+
+    return asyncio.run(main())
 
 
 def export(format: str, origin: str, pages: str) -> float:
