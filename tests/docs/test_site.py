@@ -193,7 +193,7 @@ def test_every_command_has_its_help_on_the_page_of_the_command_line() -> None:
     app = pytest.importorskip("mayar_reviews.cli.app")._app()
     commands = [name for name in app if not name.startswith("-")]
     shown = re.findall(r"^```\{command\} ([\w-]+)$", _text("reference/command-line.md"), re.MULTILINE)
-    assert shown == [*commands, "connection"]
+    assert shown == ["connection", *commands]
 
 
 def test_llms_txt_names_every_page_once() -> None:
