@@ -64,4 +64,4 @@ def checks(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation site into `docs/_build`; any warning fails."""
     session.install("-e", ".[all]", *group("docs"))
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+    session.run("sphinx-build", "-E", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")

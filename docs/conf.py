@@ -24,7 +24,6 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 default_role = "code"  # the docstrings write names as `name`
-smartquotes = False  # they make a dash of the two hyphens of an option
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -40,6 +39,7 @@ html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_show_copyright = False
 
+_NOTHING = re.compile(r" \| [~\w.]*Literal\[[^]]*NOTHING\]")
 _CONNECTION = re.compile(r"\*\*Connection\*\*:\n\n((?:\* .*\n(?: {4}.*\n)*)+)")
 
 
@@ -76,7 +76,8 @@ class CommandHelp(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the help."""
         lines = _commands()[self.arguments[0]].splitlines()
-        section = nodes.container()
+        # Smart quotes would make a dash of the two hyphens of an option.
+        section = nodes.container(support_smartquotes=False)
         self.state.nested_parse(StringList(lines, "the command line"), 0, section)
         return [section]
 
@@ -100,8 +101,7 @@ def shorten(
 ) -> tuple[str | None, str | None]:
     """Show an argument that can be left out as `...`."""
     if signature is not None:
-        signature = signature.replace(" | Literal[_Nothing.NOTHING]", "")
-        signature = signature.replace("= NOTHING", "= ...")
+        signature = _NOTHING.sub("", signature).replace("= NOTHING", "= ...")
     return signature, returned
 
 
