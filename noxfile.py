@@ -157,3 +157,9 @@ def package(session: nox.Session) -> None:
         session.run(command, "demo", "--output", "reviews.jsonl", external=True)
     for folder in session.posargs:
         shutil.copytree(work / "first", folder)
+
+
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into `docs/_build`; any warning fails."""
+    session.install("-e", ".[all]", *group("docs"))
+    session.run("sphinx-build", "-E", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
