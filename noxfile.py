@@ -159,6 +159,7 @@ def package(session: nox.Session) -> None:
         shutil.copytree(work / "first", folder)
 
 
+@nox.session(python="3.11")
 def docs(session: nox.Session) -> None:
     """Build the documentation site into `docs/_build`; any warning fails."""
     session.install("-e", ".[all]", *group("docs"))
