@@ -128,6 +128,7 @@ async def test_filters(fake: FakeMayar, client: Client) -> None:
         (LIST, {"rating": "0"}),
         (LIST, {"startingAfter": "the-last-one"}),
         (LIST, {"startingAfter": ""}),
+        (LIST, {"startingAfter": "😀" * 1000}),  # 12,000 characters of the URL
         (LIST, {"prioritizeMessage": "True"}),
         ("/reviews", {"limit": "0"}),
         ("/reviews", {"rating": "6"}),
@@ -144,9 +145,11 @@ async def test_bad_queries(
     assert await client.get(path, **query) == refusal(400, f"{name} query parameter is not valid")
 
 
-async def test_list_of_an_unknown_product(client: Client) -> None:
-    """There is no list of a product that is not there."""
-    assert await client.get(LIST) == refusal(404, "Produk tidak ditemukan")
+@pytest.mark.parametrize("product", [PRODUCT, "kelas%0Aweb"])
+async def test_list_of_an_unknown_product(client: Client, product: str) -> None:
+    """There is no list of a product that is not there, whatever it is called."""
+    answer = await client.get(f"/products/{product}/reviews")
+    assert answer == refusal(404, "Produk tidak ditemukan")
 
 
 async def test_stats_answer_as_documented(fake: FakeMayar, client: Client) -> None:

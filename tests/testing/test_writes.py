@@ -1,5 +1,6 @@
 """What a FakeMayar does when it is written to, against the documentation."""
 
+import json
 import time
 from http import HTTPStatus
 
@@ -129,6 +130,15 @@ async def test_create_limits(
     for value in good:
         _, body = await client.post("/reviews/create", creation(**{field: value}))
         assert body["messages"] != "failed", value
+
+
+async def test_a_whole_number_may_have_a_decimal_point(fake: FakeMayar, client: Client) -> None:
+    """In JSON 4.0 is the integer 4; it is answered as 4."""
+    fake.add_purchase(PRODUCT, EMAIL)
+    sent = json.dumps(creation(rating=4.0))
+    assert '"rating": 4.0' in sent
+    status, body = await client.post("/reviews/create", sent.encode())
+    assert (status, repr(body["data"]["rating"])) == (HTTPStatus.OK, "4")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b'"x"', b"null"])
