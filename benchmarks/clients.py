@@ -139,7 +139,8 @@ async def paced(origin: str, product: str, requests: int, per: float) -> int:
 async def paced_at_once(origin: str, product: str, requests: int, per: float) -> int:
     """As many calls as the product has pages, all begun at the same time."""
     async with _paced(origin, requests, per) as client:
-        calls = (client.list_product_reviews(product, limit=50) for _ in range(int(product)))
+        pages = int(product.partition("-")[0])
+        calls = (client.list_product_reviews(product, limit=50) for _ in range(pages))
         return sum(len(page.data) for page in await asyncio.gather(*calls))
 
 

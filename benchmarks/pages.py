@@ -25,6 +25,11 @@ _PAYMENT_LINK = {
 }
 
 
+def product_of(pages: int) -> str:
+    """The id of a product that has so many pages. It looks like Mayar's: a UUID."""
+    return f"{pages:08}-0000-4000-8000-000000000000"
+
+
 def render(number: int) -> bytes:
     """The JSON array of the fifty reviews of a page; the same for the same number."""
     chance = random.Random(number)

@@ -1,8 +1,8 @@
 """The server of all benchmarks, in a process of its own, with pages rendered beforehand.
 
-`/hl/v2/products/000…200/reviews` is a product with 200 pages. Each answer is worded for every
-client: it has the fields, and understands the cursors, of Mayar, of Stripe and of the SDKs that
-Stainless makes. The server prints its origin, serves until its standard input ends, and then
+`/hl/v2/products/00000200-0000-…/reviews` is a product with 200 pages. Each answer is worded for
+every client: it has the fields, and understands the cursors, of Mayar, of Stripe and of the SDKs
+that Stainless makes. The server prints its origin, serves until its standard input ends, and then
 prints how many requests it refused with 429.
 """
 
@@ -20,7 +20,7 @@ from collections import deque
 import orjson
 from pages import PRODUCT, render
 
-_TARGET = re.compile(rb"GET (/hl/v2/products/(\d+)/reviews)\?(\S*) ")
+_TARGET = re.compile(rb"GET (/hl/v2/products/((\d+)-[-\d]+)/reviews)\?(\S*) ")
 _CURSOR = re.compile(rb"(?:startingAfter|starting_after|after)=([^& ]+)")
 
 
@@ -76,10 +76,10 @@ class Server:
             self._admitted.append(now)
         match = _TARGET.match(head)
         assert match, head
-        path, pages, query = match.groups()
+        path, product, pages, query = match.groups()
         cursor = _CURSOR.search(query)
         number = self._number(cursor[1]) if cursor else 0
-        page = self._page(pages, number % len(self._pages))
+        page = self._page(product, number % len(self._pages))
         more = b"true" if number + 1 < int(pages) else b"false"
         return _http(
             b'{"statusCode":200,"messages":"success","object":"list","data":%b,"hasMore":%b,'

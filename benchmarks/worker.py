@@ -17,7 +17,7 @@ from typing import Any
 
 import clients
 import decoders
-from pages import REVIEWS_A_PAGE, render
+from pages import REVIEWS_A_PAGE, product_of, render
 
 from mayar_reviews import ReviewsClient
 from mayar_reviews.export import export_reviews
@@ -41,7 +41,7 @@ def walk(client: str, origin: str, pages: str, patience: str) -> float:
     """Seconds to walk a product of so many pages: the quickest of several walks."""
 
     def run(pages: int) -> None:
-        product = f"{pages:036}"
+        product = product_of(pages)
         count = asyncio.run(getattr(clients, client)(origin, product))
         assert count == pages * REVIEWS_A_PAGE, f"{client} saw {count} reviews on {pages} pages"
 
@@ -60,7 +60,7 @@ def backend(client: str, origin: str, figure: str) -> float:
 
         async def view(fetch: clients.Fetch, number: int) -> None:
             start = time.perf_counter()
-            await fetch(f"{1 + number % 4:036}", {"limit": str(REVIEWS_A_PAGE)})
+            await fetch(product_of(1 + number % 4), {"limit": str(REVIEWS_A_PAGE)})
             seconds.append(time.perf_counter() - start)
 
         async with getattr(clients, f"{client}_pages")(origin) as fetch:
@@ -89,7 +89,7 @@ def memory(job: str, origin: str, few: str, many: str) -> float:
 
     def run(pages: int) -> None:
         if job in ("raw", "mayar_reviews"):
-            asyncio.run(getattr(clients, job)(origin, f"{pages:036}"))
+            asyncio.run(getattr(clients, job)(origin, product_of(pages)))
         else:
             _export(job, origin, pages)
 
@@ -101,7 +101,7 @@ def memory(job: str, origin: str, few: str, many: str) -> float:
 
 def rate_limited(client: str, origin: str, pages: str, requests: str, per: str) -> float:
     """Seconds for a job that the server's rate limit holds back."""
-    job = getattr(clients, client)(origin, f"{int(pages):036}", int(requests), float(per))
+    job = getattr(clients, client)(origin, product_of(int(pages)), int(requests), float(per))
     start = time.perf_counter()
     count = asyncio.run(job)
     assert count == int(pages) * REVIEWS_A_PAGE, f"{client} saw {count} reviews on {pages} pages"
@@ -126,7 +126,7 @@ def _export(format: Any, origin: str, pages: int) -> None:
         async with ReviewsClient("benchmark", base_url=origin, rate_limit=None) as client:
             with tempfile.TemporaryDirectory() as directory:
                 output = Path(directory, "reviews")
-                report = await export_reviews(client, f"{pages:036}", output, format=format)
+                report = await export_reviews(client, product_of(pages), output, format=format)
                 return report.written
 
     written = asyncio.run(main())

@@ -338,7 +338,7 @@ class UpdateReviewStatuses(Endpoint[None]):
 class GetCustomer(Endpoint[str | None]):
     """The id of the customer with that email, from the neighbouring customers API.
 
-    https://docs.mayar.id/api-reference-v2/customers/detail
+    https://docs.mayar.id/api-reference-v2/customer/searchcustomerbyemail
     """
 
     name = "get_customer"

@@ -13,6 +13,7 @@ from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
+    "docs",
     "mayar_reviews",
     "tests",
     "pyproject.toml",
@@ -25,11 +26,12 @@ TESTS = (
     "tests/core/test_endpoint_lists.py",
     "tests/core/test_laws.py::test_any_value_in_any_field_gives_a_model_or_an_error",
     "tests/core/test_lifecycle.py",
+    "tests/docs/test_openapi.py",
     "tests/typing",
 )
 _STEP = re.compile(
     r"^`(?P<path>[\w./]+)`, (?P<where>at the end|above|below)(?: `(?P<anchor>[^\n]+?)`(?: … `(?P<last>[^\n]+?)`)?)?:"
-    r".*?\n\n```python\n(?P<text>.*?)```",
+    r".*?\n\n```(?:python|yaml|markdown)\n(?P<text>.*?)```",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -84,7 +86,8 @@ def _test(root: Path) -> subprocess.CompletedProcess[str]:
 def test_the_example_has_its_steps() -> None:
     """The pattern finds each block of the section."""
     section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Add an endpoint")[2]
-    assert len(STEPS) == section.count("```python")
+    section = section.partition("\n## ")[0]
+    assert len(STEPS) == section.count("```") / 2
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from attrs import NOTHING, Attribute, fields, has, resolve_types
 
-from mayar_reviews import ReviewsClient, checks, endpoints, models
+from mayar_reviews import PRODUCTION_URL, SANDBOX_URL, ReviewsClient, checks, endpoints, models
 from mayar_reviews.answers import CustomerRecord
 from mayar_reviews.api_json import camel_case
 from mayar_reviews.arguments import Attachment, StatusUpdate
@@ -32,7 +32,6 @@ from mayar_reviews.checks import (
     MESSAGE_LENGTH,
     RATINGS,
 )
-from mayar_reviews.client import PRODUCTION_URL, SANDBOX_URL
 from mayar_reviews.endpoints import Endpoint
 from mayar_reviews.models import ReviewPage, ReviewStatus
 from mayar_reviews.testing import FakeMayar
