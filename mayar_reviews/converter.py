@@ -212,7 +212,9 @@ def _object_column(cls: Any) -> _Column:
     names = [camel_case(one.name) for one in attributes]
     optional = {camel_case(one.name): None for one in attributes if one.default is not NOTHING}
     columns = [_column(one.type) for one in attributes]
-    row, make = itemgetter(*names), _open_class(cls, [one.name for one in attributes])
+    make = _open_class(cls, [one.name for one in attributes])
+    # Given one name, an itemgetter returns no tuple.
+    row = itemgetter(*names) if len(names) > 1 else lambda one: (one[names[0]],)
 
     def convert(objects: _Values) -> _Values:
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 from mayar_reviews import ResponseError
+from mayar_reviews.converter import structure
 from tests.support.pages import PAGE, REVIEW, answer, decode_page, page_of
 
 from .conftest import example
@@ -137,3 +139,15 @@ def test_a_page_of_a_million_wrong_items_gets_one_error() -> None:
             ),
         )
     assert str(caught.value) == "$.data[0]: expected object, got int"
+
+
+def test_a_class_of_one_field() -> None:
+    """As an endpoint that is added may have."""
+
+    @frozen
+    class Count:
+        total: int
+
+    assert structure({"total": 3}, Count, "$") == Count(3)
+    with pytest.raises(ResponseError, match="total: a required field is missing"):
+        structure({}, Count, "$")
