@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from operator import call, itemgetter
+from operator import itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -223,7 +223,8 @@ def _object_column(cls: Any) -> _Column:
             rows = [row(optional | one) for one in objects]
         if not rows:
             return rows
-        made = list(map(make, *map(call, columns, zip(*rows, strict=True))))
+        pairs = zip(columns, zip(*rows, strict=True), strict=True)
+        made = list(map(make, *(column(values) for column, values in pairs)))
         for one in made:
             one.__class__ = cls
         return made

@@ -7,7 +7,7 @@ checks every field against the documented limits and raises `InvalidArgumentErro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -184,7 +184,7 @@ class UpdateReview(Endpoint[Review]):
         return review
 
 
-def _select(listing: Listing, asked: dict[str, object]) -> Listing:
+def _select(listing: Listing, asked: Mapping[str, object]) -> Listing:
     # The API was seen to ignore filters of other lists.
     filters = [(name, value) for name, value in asked.items() if value is not None]
     if not filters:

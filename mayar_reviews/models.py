@@ -121,7 +121,7 @@ class Review(_Model):
 class InvalidReview:
     """A review of a list that is not as the API documents it."""
 
-    raw: Any = field(repr=False)
+    raw: Any = field(repr=False, eq=False)
     """What the API sent."""
     fault: str
     """What is wrong and where: `$.data[3].rating: expected int, got str (review r-1)`."""

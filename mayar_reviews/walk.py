@@ -24,7 +24,7 @@ silently. A cursor that is not a time is followed as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self, TypeGuard
@@ -60,22 +60,44 @@ class Row(NamedTuple):
     def of(cls, raw: Any, before: Row | None) -> Self:
         """Return what a review that may not be as documented still tells.
 
-        What has no id is told apart by its whole text. What has no time is taken to be as old as
-        the review before it.
+        A time that it lacks is taken from the review before it. What has no id is told apart by
+        its whole text.
         """
         told = raw if isinstance(raw, dict) else {}
         review_id, updated, created = map(told.get, ("id", "updatedAt", "createdAt"))
         if not _is_time(created):
-            created = updated if _is_time(updated) else before.created if before else 0
+            created = before.created if before else updated if _is_time(updated) else _LATEST
         if not _is_time(updated):
-            updated = created
+            updated = before.updated if before else created
         if not isinstance(review_id, str):
-            review_id = _text(raw if review_id is None else review_id)
+            is_number = type(review_id) is int and review_id != 0
+            review_id = f"number {review_id}" if is_number else _text(raw)
         return cls(review_id, updated, created)
+
+
+def keys_of(raws: Sequence[Any]) -> list[Row]:
+    """Return what tells each review of a page from the others."""
+    before = next((Row.of(raw, None) for raw in raws if has_times(raw)), None)
+    keys: list[Row] = []
+    for raw in raws:
+        before = Row.of(raw, before)
+        keys.append(before)
+    return keys
+
+
+def has_times(raw: Any) -> bool:
+    """Return whether a review has both of its times."""
+    return (
+        isinstance(raw, dict) and _is_time(raw.get("updatedAt")) and _is_time(raw.get("createdAt"))
+    )
 
 
 def _is_time(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= _LATEST
+
+
+def _looks_like_a_time(cursor: str | None) -> bool:
+    return bool(cursor) and re.fullmatch(r"[0-9]{12,14}", cursor or "") is not None
 
 
 def _text(value: Any) -> str:
@@ -163,6 +185,8 @@ class Walk:
     """Where a second look ends: what is older was seen and has not changed."""
     _known: dict[str, int] = Factory(dict)
     """`updatedAt` by id of reviews that a second look will show unchanged."""
+    _untimed: dict[str, str] = Factory(dict)
+    """The text by id of the last reviews that lack a time."""
     _head: list[Row] = Factory(list)
     """The first page of this look."""
 
@@ -241,27 +265,32 @@ class Walk:
         Raises:
             PaginationError: the server's cursors lead nowhere.
         """
-        rows: list[Row] = []
-        for review, raw in zip(page.reviews, page.raw, strict=True):
-            if isinstance(review, Review):
-                rows.append(Row(raw["id"], raw["updatedAt"], raw["createdAt"]))
-            else:
-                rows.append(Row.of(raw, rows[-1] if rows else None))
+        if all(isinstance(review, Review) for review in page.reviews):
+            rows = [Row(raw["id"], raw["updatedAt"], raw["createdAt"]) for raw in page.raw]
+            places: Sequence[int] = range(len(rows))
+            others: list[int] = []
+        else:
+            # A review that lacks a time has no say in where the walk goes.
+            keys = keys_of(page.raw)
+            places = [i for i, raw in enumerate(page.raw) if has_times(raw)]
+            rows = [keys[i] for i in places]
+            others = self._find_new_untimed(page, keys)
         self._learn_cut(page, rows)
         self._learn_order(rows)
         new = self._find_new(rows)
         self._remember(rows, [rows[i] for i in new])
+        self._empty_pages = 0 if page.raw else self._empty_pages + 1
         if self._wide and new and not page.has_more:
             # A page larger than was asked of us may be cut short: see what the usual one says.
             self._go_on_from_bound(rows)
         elif page.has_more and not self._has_looked_enough(rows):
             self._go_on(page, rows)
         else:
-            self._end(rows, has_new=bool(new))
-        if rows and not new:
+            self._end(rows, has_new=bool(new or others))
+        if page.raw and not (new or others):
             return None
         return evolve(
-            page.keep(new),
+            page.keep(sorted([*(places[i] for i in new), *others])),
             has_more=not self.done,
             next_starting_after=None if self.done else self.starting_after,
         )
@@ -308,6 +337,16 @@ class Walk:
             return by_created
         return by_updated or by_created
 
+    def _find_new_untimed(self, page: Listing, keys: list[Row]) -> list[int]:
+        new = []
+        for i, raw in enumerate(page.raw):
+            if not has_times(raw) and self._untimed.get(keys[i].id) != (text := _text(raw)):
+                new.append(i)
+                self._untimed[keys[i].id] = text
+        for review_id in list(self._untimed)[:-_RECENT]:
+            del self._untimed[review_id]
+        return new
+
     def _has_looked_enough(self, rows: list[Row]) -> bool:
         # The last row decides: a known one further up may be dated in the future.
         if not self._second_look or not rows:
@@ -324,7 +363,6 @@ class Walk:
             self._head = rows
             self._newest = self._newest or max(row.updated for row in rows)
         self._pages += 1
-        self._empty_pages = 0 if rows else self._empty_pages + 1
         self._updated.move((row.updated, row.id) for row in new)
         self._created.move((row.created, row.id) for row in new)
         for row in rows:
@@ -339,8 +377,11 @@ class Walk:
         cursor = page.next_starting_after
         if self._empty_pages == MAX_EMPTY_PAGES:
             raise PaginationError(f"{MAX_EMPTY_PAGES} pages in a row hold no review")
-        is_time = bool(rows) and cursor in (str(rows[-1].created), str(rows[-1].updated))
-        if is_time and self._order != "none":
+        if page.raw and has_times(page.raw[-1]):
+            is_time = cursor in (str(rows[-1].created), str(rows[-1].updated))
+        else:
+            is_time = bool(page.raw) and _looks_like_a_time(cursor)
+        if is_time and rows and self._order != "none":
             self._go_on_from_bound(rows)
             return
         if is_time:

@@ -215,6 +215,8 @@ def export(
         show.error(f"{error}{how_to_continue if written else ''}")
         return 1
     _show_report(report, how_to_continue, quiet=quiet, may_update=resume)
+    if merge and report.failed:
+        show.say(f"{output} was not made: it needs every product")
     if json:
         _write_report(report, to_stdout=to_stdout)
     if report.failed:

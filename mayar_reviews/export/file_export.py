@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # Other tasks run after so many lines, so these must take milliseconds only.
 _LINES_AT_ONCE = 250
-_DAMAGE = (
+DAMAGE = (
     ValueError,
     LookupError,
     TypeError,
@@ -283,8 +283,8 @@ class FileExport:
                 written=len(index.offsets),
                 ratings=index.ratings,
                 active=index.active,
-                newest_created=max(index.created, default=0),
-                newest_updated=max(index.updated, default=0),
+                newest_created=index.newest_created,
+                newest_updated=index.newest_updated,
                 edge=index.edge,
                 has_invalid=index.invalid_count > 0,
                 invalid=index.invalid,
@@ -303,7 +303,7 @@ class FileExport:
                     await in_steps(write_store(index.lines(file), journal.store))
                 lines = index.lines(file)
                 await in_steps(write(lines, self._path, layout, record, has_invalid=has_invalid))
-        except _DAMAGE:
+        except DAMAGE:
             damaged = True  # raise outside: this exception's frames hold reviews
         else:
             damaged = False

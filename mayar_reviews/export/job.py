@@ -16,7 +16,7 @@ from mayar_reviews import ExportError, InvalidArgumentError, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE, check_integer
 
 from .combined import Combined
-from .file_export import FileExport, Settings, in_steps
+from .file_export import DAMAGE, FileExport, Settings, in_steps
 from .formats import SUFFIXES, Format, Layout, check_layout
 from .report import ExportProgress, ExportReport, FileReport
 from .selection import Selection
@@ -95,7 +95,8 @@ async def export_reviews(
             "beginning, or continue",
             field="force",
         )
-    output = _path(output)
+    is_one = payment_link_ids is None or isinstance(payment_link_ids, str)
+    output = _path(output, is_file=merge or is_one)
     settings = Settings(client, layout, resume, force, update, verify, on_progress)
     if payment_link_ids is None or isinstance(payment_link_ids, str):
         if merge:
@@ -156,7 +157,7 @@ async def _export_merged(
         report = await _export_many(of_parts, selections, combined.directory, concurrency)
         if report.failed:
             return report
-        parts = [file.path for file in report.files]
+        parts = {file.path: file.written for file in report.files}
         has_invalid = any(file.invalid_count for file in report.files)
         error = None
         try:
@@ -164,11 +165,15 @@ async def _export_merged(
         except OSError as failure:
             error = ExportError(f"{output} could not be written: {failure}")
             error.__cause__ = failure
+        except DAMAGE:
+            error = ExportError(
+                f"{output} was not made: a file in {combined.directory} was changed meanwhile"
+            )
     files = (evolve(file, path=output, error=error) for file in report.files)
     return evolve(report, files=tuple(files))
 
 
-def _path(output: str | os.PathLike[str]) -> Path:
+def _path(output: str | os.PathLike[str], *, is_file: bool) -> Path:
     """Return the path, and the target of a link, so that the link itself is not replaced.
 
     Raises:
@@ -183,10 +188,15 @@ def _path(output: str | os.PathLike[str]) -> Path:
                 "is a URL: it must be a file on this machine; write one there, and copy it",
                 field="output",
             )
+        os.fsencode(text)  # half of a surrogate pair cannot be in a name
         path = Path(text)
+        if "\0" in text or (is_file and not path.name):
+            raise InvalidArgumentError("does not name a file", field="output")
         return path.resolve(strict=False) if path.is_symlink() else path
-    except (RuntimeError, OSError):
+    except RuntimeError:
         fault = "leads in a circle: it is a link to itself"
+    except OSError as error:
+        fault = f"cannot be used: {error.strerror}"
     except (ValueError, TypeError) as error:
         if isinstance(error, InvalidArgumentError):
             raise

@@ -17,9 +17,9 @@ from attrs import Factory, define
 
 from mayar_reviews import ReviewStatus
 from mayar_reviews.api_json import load
-from mayar_reviews.walk import Row
+from mayar_reviews.walk import Row, has_times
 
-from .rows import LONGEST_NAME, MOST_NAMED, fault_of, value_of
+from .rows import MOST_NAMED, fault_of, name_of, value_of
 
 # A server may show a review some seconds after the `updatedAt` that it carries.
 LATE = 60_000
@@ -66,6 +66,8 @@ class Index:
     _faults: dict[int, str] = Factory(dict)
     """What does not fit, by place."""
     _last: Row | None = None
+    newest_updated: int = 0
+    newest_created: int = 0
     _places: dict[str, int] = Factory(dict)
     _by_updated: _Order = Factory(_Order)
     _by_created: _Order = Factory(_Order)
@@ -84,20 +86,24 @@ class Index:
         for line in journal:
             if offset == boundary:
                 self._by_updated.last = self._by_created.last = None
-            self._take(load(line), offset)
+            self._take(load(line), offset, is_old=boundary is not None and offset >= boundary)
             offset += len(line)
             yield
 
-    def _take(self, raw: Any, offset: int) -> None:
+    def _take(self, raw: Any, offset: int, *, is_old: bool) -> None:
+        is_timed = True
         if self.checks:
             key = self._last = Row.of(raw, self._last)
             kind = value_of(raw, "rating", int), value_of(raw, "status", str) not in _NOT_COUNTED
-            fault = fault_of(raw)
+            fault, is_timed = fault_of(raw), has_times(raw)
         else:
             key = Row(raw["id"], raw["updatedAt"], raw["createdAt"])
             kind, fault = (raw["rating"], raw["status"] not in _NOT_COUNTED), None
-        self._by_updated.see(key.updated)
-        self._by_created.see(key.created)
+        if is_timed:
+            self._by_updated.see(key.updated)
+            self._by_created.see(key.created)
+            self.newest_updated = max(self.newest_updated, key.updated)
+            self.newest_created = max(self.newest_created, key.created)
         kind = self._known_kinds.setdefault(kind, kind)
         place = self._places.setdefault(key.id, len(self.offsets))
         if place == len(self.offsets):
@@ -105,7 +111,7 @@ class Index:
             self.updated.append(key.updated)
             self.created.append(key.created)
             self._kinds.append(kind)
-        elif key.updated > self.updated[place]:
+        elif key.updated > self.updated[place] if is_timed else not is_old:
             self.offsets[place], self._kinds[place] = offset, kind
             self.updated[place], self.created[place] = key.updated, key.created
             self._faults.pop(place, None)
@@ -117,7 +123,7 @@ class Index:
     @property
     def edge(self) -> dict[str, int]:
         """`updatedAt` by id of the reviews that the next update will see again."""
-        start = max(self.updated, default=0) - LATE
+        start = self.newest_updated - LATE
         places = [place for place, time in enumerate(self.updated) if time >= start]
         if len(places) > _LARGEST_EDGE:
             return {}
@@ -167,4 +173,7 @@ class Index:
         """What does not fit, by review; the first of them."""
         named = dict(islice(self._faults.items(), MOST_NAMED))
         ids = {place: review_id for review_id, place in self._places.items() if place in named}
-        return {ids[place][:LONGEST_NAME]: fault for place, fault in named.items()}
+        return {
+            name_of(ids[place], number): fault
+            for number, (place, fault) in enumerate(named.items(), 1)
+        }

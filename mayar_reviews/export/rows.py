@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mayar_reviews import ExportError, ResponseError, Review, ReviewPage
+from mayar_reviews import ExportError, InvalidArgumentError, ResponseError, Review, ReviewPage
 from mayar_reviews.api_json import dump
+from mayar_reviews.checks import check_id
 from mayar_reviews.converter import structure
-from mayar_reviews.walk import Row
 
 MOST_NAMED = 100
 """Of how many reviews a report says what does not fit."""
-LONGEST_NAME = 100
-"""Characters of an id: what has no id is named by its text."""
 
 Rows = Sequence[Any]
 """Objects as the API sent them. One that is no review of the documented form may be anything."""
@@ -27,18 +25,19 @@ def rows_of(page: ReviewPage) -> Rows:
     return rows
 
 
-def keys_of(rows: Rows) -> list[Row]:
-    """Return the id and the times of each row."""
-    keys: list[Row] = []
-    for raw in rows:
-        keys.append(Row.of(raw, keys[-1] if keys else None))
-    return keys
-
-
 def value_of(raw: Any, name: str, kind: type) -> Any:
     """Return a field of a row; `None` if it is missing or of another type."""
     value = raw.get(name) if isinstance(raw, dict) else None
     return value if type(value) is kind else None
+
+
+def name_of(review_id: str, number: int) -> str:
+    """Return the name of a review in a report; what is no id may hold the review's text."""
+    try:
+        check_id("id", review_id)
+    except InvalidArgumentError:
+        return f"(without an id: {number})"
+    return review_id
 
 
 def fault_of(raw: Any) -> str | None:

@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mayar_reviews import IncompleteListError, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE
-from mayar_reviews.walk import Row
+from mayar_reviews.walk import keys_of
 
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, ExportReport, FileReport, ProgressReporter
 from .rows import (
-    LONGEST_NAME,
     MOST_NAMED,
     fault_of,
     json_lines,
-    keys_of,
+    name_of,
     rows_of,
     value_of,
 )
@@ -77,12 +76,14 @@ async def stream_reviews(
                 rows = [raw for key, raw in keyed.items() if last.get(key.id) != key.updated]
                 output.write(json_lines(rows))
                 output.flush()
-                last = {key.id: key.updated for key in keyed} or last
                 ratings.update(filter(None, (value_of(raw, "rating", int) for raw in rows)))
-                for one in page.invalid if len(invalid) < MOST_NAMED else ():
-                    name = Row.of(one.raw, None).id[:LONGEST_NAME]
-                    invalid[name] = fault_of(one.raw) or one.fault
-                invalid_count += len(page.invalid)
+                for key, raw in keyed.items() if page.invalid else ():
+                    fault = fault_of(raw) if last.get(key.id) != key.updated else None
+                    if fault is not None:
+                        invalid_count += 1
+                        if len(invalid) < MOST_NAMED:
+                            invalid[name_of(key.id, invalid_count)] = fault
+                last = {key.id: key.updated for key in keyed} or last
                 progress.written += len(rows)
                 progress.pages += 1
                 progress.report()

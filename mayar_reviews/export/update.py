@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Any
 
 from mayar_reviews import IncompleteListError, ReviewPage
+from mayar_reviews.walk import Row, has_times, keys_of
 
 from .journal import Journal
 from .merge import LATE
-from .rows import keys_of, rows_of
+from .rows import json_lines, rows_of
 from .selection import Selection, gaps_in_milliseconds
 from .state import Gaps
 
@@ -42,7 +44,7 @@ class Update:
         self._on_page = on_page
         self._updated = journal.state.newest_updated - LATE
         self._created = journal.state.newest_created - LATE
-        self._known = dict(journal.state.edge)
+        self._known: dict[str, int | bytes] = dict(journal.state.edge)
         self._has_news = False
         self.changed: set[str] = set()
         """The ids of the reviews in the journal."""
@@ -69,7 +71,10 @@ class Update:
             async with aclosing(self._pages()) as pages:
                 async for page in pages:
                     count += 1
-                    keys = keys_of(rows_of(page))
+                    raws = rows_of(page)
+                    keys = [
+                        key for key, raw in zip(keys_of(raws), raws, strict=True) if has_times(raw)
+                    ]
                     if count == 1 and keys:
                         updated = max(key.updated for key in keys)
                         created = max(key.created for key in keys)
@@ -91,7 +96,7 @@ class Update:
             key: raw
             for key, raw in zip(keys_of(rows), rows, strict=True)
             if (key.updated >= self._updated or key.created >= self._created)
-            and self._known.get(key.id) != key.updated
+            and self._known.get(key.id) != _version(key, raw)
         }
         if not new:
             return
@@ -100,7 +105,12 @@ class Update:
             self._journal.begin_update()
         self._journal.append_update(list(new.values()), has_invalid=bool(page.invalid))
         self.changed.update(key.id for key in new)
-        self._known |= {key.id: key.updated for key in new}
+        self._known |= {key.id: _version(key, raw) for key, raw in new.items()}
 
     def _add(self, gaps: Gaps) -> None:
         self.gaps = tuple(dict.fromkeys((*self.gaps, *gaps)))
+
+
+def _version(key: Row, raw: Any) -> int | bytes:
+    """Return what changes when a review does."""
+    return key.updated if has_times(raw) else json_lines([raw])

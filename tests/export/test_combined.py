@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 
 from mayar_reviews import InvalidArgumentError, ReviewsClient
-from mayar_reviews.export import ExportReport, export_reviews
+from mayar_reviews.export import ExportProgress, ExportReport, export_reviews
 from mayar_reviews.testing import FakeMayar
 from tests.support.export_shop import ids, newest_first, shop
 
@@ -198,3 +198,50 @@ async def test_bad_reviews_are_kept_as_well(tmp_path: Path) -> None:
         (row,) = (row for row in csv.DictReader(file) if row["id"] == bad)
     assert json.loads(row["raw"]) == {"rating": "five"}
     assert report.files[0].invalid.keys() == {bad}
+
+
+@pytest.mark.parametrize("place", ["missing/out", "file/out", "x" * 300])
+async def test_an_output_that_cannot_be_is_refused(tmp_path: Path, place: str) -> None:
+    """Before the first request, and nothing stays locked."""
+    (tmp_path / "file").write_text("mine")
+    async with shop(12) as (fake, client):
+        with pytest.raises(InvalidArgumentError, match=r"cannot be (written|used)"):
+            await merge(client, tmp_path / place)
+        assert not fake.requests
+
+
+@pytest.mark.parametrize("content", ["my shopping list", "[" * 100_000, "[]"])
+async def test_a_record_of_somebody_else_is_not_overwritten(tmp_path: Path, content: str) -> None:
+    output = tmp_path / "out.jsonl"
+    async with shop(12) as (fake, client):
+        fake.seed("kelas-dua", 7)
+        (tmp_path / "out.jsonl.products").mkdir()
+        record = tmp_path / "out.jsonl.products/combined.json"
+        record.write_text(content)
+        with pytest.raises(InvalidArgumentError, match="is not as this export left it"):
+            await merge(client, output, update=True)
+        assert record.read_text() == content
+        await merge(client, output, force=True)
+        assert ids(output) == expected(fake)
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+async def test_a_part_that_is_changed_meanwhile_is_noticed(tmp_path: Path, format: Any) -> None:
+    """The old file stays."""
+    output = tmp_path / "out"
+    async with shop(120) as (fake, client):
+        fake.seed("kelas-dua", 70)
+        await merge(client, output, format=format)
+        before = output.read_bytes()
+        part = tmp_path / "out.products/kelas-web.jsonl"
+
+        def cut(progress: ExportProgress) -> None:
+            if progress.payment_link_id == "kelas-dua":
+                part.write_bytes(part.read_bytes()[:-300])
+
+        report = await merge(
+            client, output, format=format, update=True, concurrency=1, on_progress=cut
+        )
+        assert len(report.failed) == 2
+        assert "was changed meanwhile" in str(report.failed[0].error)
+        assert output.read_bytes() == before

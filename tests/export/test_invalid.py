@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]
 
 from mayar_reviews import ResponseError
+from mayar_reviews.api_json import to_time
 from mayar_reviews.export import export_reviews
 from mayar_reviews.export.stream import stream_reviews
 from mayar_reviews.testing import FakeMayar
 from tests.support.clock import virtual_time
-from tests.support.export_shop import ids, newest_first, reviews_in, shop
+from tests.support.export_shop import KEY, ids, newest_first, reviews_in, shop
 from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
 
@@ -163,3 +165,120 @@ async def test_what_is_bad_is_never_shown(tmp_path: Path, caplog: pytest.LogCapt
     for text in (repr(report), caplog.text):
         assert "budi@" not in text
         assert "secret" not in text
+
+
+# --- reviews that lack a time ---------------------------------------------------------------
+
+
+def by_update(fake: FakeMayar) -> list[str]:
+    """The ids in the order of the list."""
+    rows = sorted(fake.reviews.values(), key=lambda one: -one["updatedAt"])
+    return [one["id"] for one in rows]
+
+
+CURSORS = ["created", "updated", "offset"]
+NO_TIMES: list[dict[str, Any]] = [
+    {"updatedAt": None},
+    {"createdAt": None},
+    {"createdAt": None, "updatedAt": None},
+]
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+@pytest.mark.parametrize("place", [0, 48, 49, 50])
+@pytest.mark.parametrize("fields", NO_TIMES, ids="+".join)
+async def test_a_review_without_a_time_hides_no_other(
+    tmp_path: Path, cursor: Any, place: int, fields: Any
+) -> None:
+    """Not even an old one, edited, as the first or the last of a page."""
+    async with shop(200, mayar=FakeMayar(KEY, cursor=cursor)) as (fake, client):
+        old = newest_first(fake)[190]
+        for number in range(20, 60, 7):
+            fake.edit_review(newest_first(fake)[number], message="edited")
+        fake.edit_review(old, updatedAt=fake.reviews[by_update(fake)[place]]["updatedAt"] - 1)
+        fake.reviews[old].update(fields)
+        report = await export_reviews(client, "kelas-web", tmp_path / "out")
+        everything = set(fake.reviews)
+    missing = everything - set(ids(tmp_path / "out"))
+    (file,) = report.files
+    assert not missing
+    assert (file.written, file.gaps, file.invalid_count) == (200, (), 1)
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+async def test_an_update_is_not_stopped_by_a_review_without_a_time(
+    tmp_path: Path, cursor: Any
+) -> None:
+    """It reads on, until a review with both times is old enough."""
+    output = tmp_path / "out"
+    async with shop(200, mayar=FakeMayar(KEY, cursor=cursor)) as (fake, client):
+        await export_reviews(client, "kelas-web", output)
+        old = newest_first(fake)[150]
+        for number in range(120):
+            if number == 100:
+                fake.edit_review(old, message="edited")
+                fake.reviews[old].update(updatedAt=None)
+            fake.add_review("kelas-web")
+        await export_reviews(client, "kelas-web", output, update=True)
+        assert set(ids(output)) == set(fake.reviews)
+        (now,) = (one for one in reviews_in(output) if one["id"] == old)
+        assert now["message"] == "edited"
+        await export_reviews(client, "kelas-web", output, update=True)
+        assert len(ids(output)) == 320
+
+
+async def test_a_bulk_edit_with_a_bad_review_is_walked(tmp_path: Path) -> None:
+    """Fifty-five reviews of one `updatedAt`: as without the bad one."""
+    async with shop(200) as (fake, client):
+        for one in list(fake.reviews)[:55]:
+            fake.edit_review(one, updatedAt=1_767_000_000_000)
+        fake.reviews[list(fake.reviews)[20]].update(createdAt="2025-01-31")
+        report = await export_reviews(client, "kelas-web", tmp_path / "out")
+        missing = set(fake.reviews) - set(ids(tmp_path / "out"))
+    assert report.files[0].error is None
+    assert not missing or report.files[0].gaps
+
+
+async def test_a_list_without_times_is_exported_and_called_incomplete(tmp_path: Path) -> None:
+    """Nothing tells whether the server's cursor hides reviews."""
+    async with shop(120) as (fake, client):
+        order = newest_first(fake)
+        for one in fake.reviews.values():
+            one["updatedAt"] = str(one["updatedAt"])
+        report = await export_reviews(client, "kelas-web", tmp_path / "out")
+        assert ids(tmp_path / "out") == order
+    (file,) = report.files
+    assert (file.written, file.invalid_count, file.complete) == (120, 120, False)
+
+
+@pytest.mark.parametrize("bad", [[], {}, False, 0, 12.5, None], ids=repr)
+async def test_reviews_without_an_id_are_not_taken_for_one(tmp_path: Path, bad: Any) -> None:
+    """Their whole text tells them apart, and no report shows it."""
+    async with shop(12) as (fake, client):
+        for number in (3, 5, 7):
+            spoil(fake, number, id=bad, message=f"secret {number}")
+        report = await export_reviews(client, "kelas-web", tmp_path / "out")
+    assert len(reviews_in(tmp_path / "out")) == 12
+    assert "secret" not in repr(report)
+    assert report.files[0].invalid_count == 3
+    assert list(report.files[0].invalid) == [f"(without an id: {n})" for n in (1, 2, 3)]
+
+
+async def test_watching_is_not_stopped_by_a_review_without_a_time() -> None:
+    """It sees every new review below it."""
+    async with shop(200) as (fake, client):
+        since = to_time(max(one["updatedAt"] for one in fake.reviews.values()))
+        old = newest_first(fake)[180]
+        new = []
+        for number in range(120):
+            if number == 71:
+                fake.edit_review(old, message="edited")
+                fake.reviews[old].update(updatedAt=None)
+            new.append(fake.add_review("kelas-web")["id"])
+        got: list[str] = []
+        async with aclosing(client.watch_reviews("kelas-web", since=since)) as changes:
+            async for review in changes:
+                got.append(review.id)
+                if len(got) == 120:
+                    break
+    assert sorted(got) == sorted(new)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mayar_reviews import NotFoundError, RateLimit
+from mayar_reviews import InvalidArgumentError, NotFoundError, RateLimit
 from mayar_reviews.export import ExportProgress, export_reviews
 from tests.support.clock import virtual_time
 from tests.support.export_shop import ids, newest_first, refusal, shop
@@ -153,3 +153,23 @@ async def test_a_key_that_is_refused_is_not_tried_for_every_product(tmp_path: Pa
         report = await export_reviews(client, products, tmp_path, concurrency=2)
         assert 1 <= len(fake.requests) <= 2
     assert len(report.failed) == 30
+
+
+@pytest.mark.parametrize("output", [".", "/", "a\0b", "a\ud83d"])
+async def test_what_names_no_file_is_refused(output: str) -> None:
+    """As one of the package's exceptions."""
+    async with shop(1) as (fake, client):
+        with pytest.raises(
+            InvalidArgumentError, match=r"output (does not name a file|is not a path)"
+        ):
+            await export_reviews(client, "kelas-web", output)
+        assert not fake.requests
+
+
+async def test_several_products_can_go_into_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with shop(1) as (_, client):
+        await export_reviews(client, ["kelas-web"], ".")
+    assert (tmp_path / "kelas-web.jsonl").exists()
