@@ -22,6 +22,10 @@ files lie side by side, and only their owner can read them:
 A journal may hold a review twice, when it was edited meanwhile. The result holds each review once,
 in its newest form, in the order of a fresh export.
 
+A review that is not as the API documents it is written all the same, and the report names it. One
+without an id is told apart by its text, so an update after it was edited has both forms. Only one
+that is nested about a thousand levels deep cannot be written: it stops the export.
+
 `mayar_reviews.export.formats` documents the columns of each format, and `ExportReport` what was
 done. Reviews that the server cannot show are named in `.gaps`.
 """

@@ -67,7 +67,9 @@ class Index:
     """What does not fit, by place."""
     _last: Row | None = None
     newest_updated: int = 0
+    """The largest `updatedAt` of the reviews that have both times."""
     newest_created: int = 0
+    """The same for `createdAt`."""
     _places: dict[str, int] = Factory(dict)
     _by_updated: _Order = Factory(_Order)
     _by_created: _Order = Factory(_Order)

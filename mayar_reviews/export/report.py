@@ -108,7 +108,7 @@ class FileReport:
     invalid: Mapping[str, str] = field(factory=dict)
     """What does not fit the API's documentation, by review, such as `rating: expected int, got
     str`; the first hundred. Such a review is written as it came (JSONL), or without what does not
-    fit, which is then in the column `raw`."""
+    fit, which is then in the column `raw`. One without an id is named by a number."""
     invalid_count: int = 0
     """How many reviews are not as the API documents them."""
     notes: tuple[str, ...] = ()

@@ -20,14 +20,7 @@ from mayar_reviews.walk import keys_of
 
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, ExportReport, FileReport, ProgressReporter
-from .rows import (
-    MOST_NAMED,
-    fault_of,
-    json_lines,
-    name_of,
-    rows_of,
-    value_of,
-)
+from .rows import MOST_NAMED, fault_of, json_lines, name_of, rows_of, value_of
 from .selection import Selection, patient_client
 
 if TYPE_CHECKING:
@@ -72,18 +65,22 @@ async def stream_reviews(
     try:
         async with aclosing(selection.patient_pages(client, patience)) as pages:
             async for page in pages:
-                keyed = dict(zip(keys_of(rows_of(page)), rows_of(page), strict=True))
-                rows = [raw for key, raw in keyed.items() if last.get(key.id) != key.updated]
+                raws = rows_of(page)
+                keyed = {
+                    key: raw
+                    for key, raw in zip(keys_of(raws), raws, strict=True)
+                    if last.get(key.id) != key.updated
+                }
+                rows = list(keyed.values())
                 output.write(json_lines(rows))
                 output.flush()
                 ratings.update(filter(None, (value_of(raw, "rating", int) for raw in rows)))
                 for key, raw in keyed.items() if page.invalid else ():
-                    fault = fault_of(raw) if last.get(key.id) != key.updated else None
-                    if fault is not None:
+                    if (fault := fault_of(raw)) is not None:
                         invalid_count += 1
                         if len(invalid) < MOST_NAMED:
                             invalid[name_of(key.id, invalid_count)] = fault
-                last = {key.id: key.updated for key in keyed} or last
+                last = {key.id: key.updated for key in keys_of(raws)} or last
                 progress.written += len(rows)
                 progress.pages += 1
                 progress.report()
