@@ -32,7 +32,9 @@ def write_readme(run: Mapping[str, object], measured: Mapping[str, Table]) -> No
         if name in measured:
             rows = measured[name].rows
             ours = next(row for row in rows if row.name.startswith(_OURS))
-            peers = [row for row in rows if row is not ours and set(row.figures) != {1}]
+            peers = [
+                row for row in rows if not (row.name.startswith(_OURS) or set(row.figures) == {1})
+            ]
             lines.append(f"| {label} | {_figures(ours)} | {'; '.join(map(_peer, peers))} |")
     text = README.read_text()
     head, _, rest = text.partition(_START)
