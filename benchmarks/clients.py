@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -26,15 +26,19 @@ _KEY = {"Authorization": "Bearer benchmark"}
 
 
 @asynccontextmanager
-async def raw_pages(origin: str) -> AsyncIterator[Fetch]:
-    """The floor: what nobody who uses aiohttp can do without."""
+async def _aiohttp_pages(origin: str, parse: Callable[[bytes], Any]) -> AsyncIterator[Fetch]:
     async with aiohttp.ClientSession(headers=_KEY) as session:
 
         async def fetch(product: str, query: dict[str, str]) -> Any:
             async with session.get(_url(origin, product), params=query) as response:
-                return orjson.loads(await response.read())
+                return parse(await response.read())
 
         yield fetch
+
+
+def raw_pages(origin: str) -> AbstractAsyncContextManager[Fetch]:
+    """The floor: what nobody who uses aiohttp can do without."""
+    return _aiohttp_pages(origin, orjson.loads)
 
 
 async def raw(origin: str, product: str) -> int:
@@ -73,16 +77,9 @@ async def aiohttp_tenacity(origin: str, product: str) -> int:
         return await _count(_follow(fetch))
 
 
-@asynccontextmanager
-async def aiohttp_pydantic_pages(origin: str) -> AsyncIterator[Fetch]:
+def aiohttp_pydantic_pages(origin: str) -> AbstractAsyncContextManager[Fetch]:
     page = page_model()
-    async with aiohttp.ClientSession(headers=_KEY) as session:
-
-        async def fetch(product: str, query: dict[str, str]) -> Any:
-            async with session.get(_url(origin, product), params=query) as response:
-                return page.model_validate_json(await response.read()).__dict__
-
-        yield fetch
+    return _aiohttp_pages(origin, lambda body: page.model_validate_json(body).__dict__)
 
 
 async def aiohttp_pydantic(origin: str, product: str) -> int:

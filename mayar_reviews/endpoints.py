@@ -67,8 +67,9 @@ class Endpoint(Generic[T_co]):
     @property
     def target(self) -> str:
         """The path and query, percent-encoded."""
-        path = self.route.format_map(to_api(self))
-        if self.method != "GET" or not (parameters := self.parameters()):
+        named: dict[str, Any] = to_api(self)
+        path = self.route.format_map(named)
+        if self.method != "GET" or not (parameters := self.parameters(named)):
             return path
         query = {
             name: str(value).lower() if isinstance(value, bool) else value
@@ -80,11 +81,10 @@ class Endpoint(Generic[T_co]):
     @property
     def body(self) -> bytes | None:
         """The JSON to send."""
-        return dump(self.parameters()) if self.method == "POST" else None
+        return dump(self.parameters(to_api(self))) if self.method == "POST" else None
 
-    def parameters(self) -> dict[str, Any]:
-        """Return what is sent outside the path."""
-        named: dict[str, Any] = to_api(self)
+    def parameters(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Return what is sent outside the path; `named` has all fields under the API's names."""
         return {name: value for name, value in named.items() if f"{{{name}}}" not in self.route}
 
     def read(self, body: Envelope) -> T_co:
@@ -174,9 +174,9 @@ class UpdateReview(Endpoint[Review]):
         media = self.content_review or self.delete_content_review
         return Effect.ADD if media else Effect.SET
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self, named: dict[str, Any]) -> dict[str, Any]:
         # The API takes the review from the body and ignores the id in the path.
-        return {"id": self.review_id} | super().parameters()
+        return {"id": self.review_id} | super().parameters(named)
 
     def read(self, body: Envelope) -> Review:
         review = read_review(body)

@@ -9,6 +9,7 @@ from mayar_reviews import ExportError, InvalidArgumentError, ResponseError, Revi
 from mayar_reviews.api_json import dump
 from mayar_reviews.checks import check_id
 from mayar_reviews.converter import structure
+from mayar_reviews.walk import Row, keys_of
 
 MOST_NAMED = 100
 """Of how many reviews a report says what does not fit."""
@@ -23,6 +24,12 @@ def rows_of(page: ReviewPage) -> Rows:
     for one in page.invalid:
         rows.insert(one.place, one.raw)
     return rows
+
+
+def keyed_rows(page: ReviewPage) -> list[tuple[Row, Any]]:
+    """Return the rows of a page, each with what tells it from the others."""
+    rows = rows_of(page)
+    return list(zip(keys_of(rows), rows, strict=True))
 
 
 def value_of(raw: Any, name: str, kind: type) -> Any:

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mayar_reviews import IncompleteListError, ReviewStatus
 from mayar_reviews.checks import DEFAULT_PAGE_SIZE
-from mayar_reviews.walk import keys_of
 
 from .patience import ApiHealth, Patience
 from .report import ExportProgress, ExportReport, FileReport, ProgressReporter
-from .rows import MOST_NAMED, fault_of, json_lines, name_of, rows_of, value_of
+from .rows import MOST_NAMED, fault_of, json_lines, keyed_rows, name_of, value_of
 from .selection import Selection, patient_client
 
 if TYPE_CHECKING:
@@ -65,12 +64,8 @@ async def stream_reviews(
     try:
         async with aclosing(selection.patient_pages(client, patience)) as pages:
             async for page in pages:
-                raws = rows_of(page)
-                keyed = {
-                    key: raw
-                    for key, raw in zip(keys_of(raws), raws, strict=True)
-                    if last.get(key.id) != key.updated
-                }
+                shown = keyed_rows(page)
+                keyed = {key: raw for key, raw in shown if last.get(key.id) != key.updated}
                 rows = list(keyed.values())
                 output.write(json_lines(rows))
                 output.flush()
@@ -80,7 +75,7 @@ async def stream_reviews(
                         invalid_count += 1
                         if len(invalid) < MOST_NAMED:
                             invalid[name_of(key.id, invalid_count)] = fault
-                last = {key.id: key.updated for key in keys_of(raws)} or last
+                last = {key.id: key.updated for key, _ in shown} or last
                 progress.written += len(rows)
                 progress.pages += 1
                 progress.report()

@@ -15,11 +15,11 @@ from contextlib import aclosing
 from typing import Any
 
 from mayar_reviews import IncompleteListError, ReviewPage
-from mayar_reviews.walk import Row, has_times, keys_of
+from mayar_reviews.walk import Row, has_times
 
 from .journal import Journal
 from .merge import LATE
-from .rows import json_lines, rows_of
+from .rows import json_lines, keyed_rows
 from .selection import Selection, gaps_in_milliseconds
 from .state import Gaps
 
@@ -71,14 +71,12 @@ class Update:
             async with aclosing(self._pages()) as pages:
                 async for page in pages:
                     count += 1
-                    raws = rows_of(page)
-                    keys = [
-                        key for key, raw in zip(keys_of(raws), raws, strict=True) if has_times(raw)
-                    ]
+                    shown = keyed_rows(page)
+                    keys = [key for key, raw in shown if has_times(raw)]
                     if count == 1 and keys:
                         updated = max(key.updated for key in keys)
                         created = max(key.created for key in keys)
-                    self._take(page)
+                    self._take(shown, has_invalid=bool(page.invalid))
                     self._on_page()
                     if any(
                         key.updated < self._updated and key.created < self._created for key in keys
@@ -90,11 +88,10 @@ class Update:
         self._updated, self._created = updated, created
         return count > 1 and self._has_news
 
-    def _take(self, page: ReviewPage) -> None:
-        rows = rows_of(page)
+    def _take(self, shown: list[tuple[Row, Any]], *, has_invalid: bool) -> None:
         new = {
             key: raw
-            for key, raw in zip(keys_of(rows), rows, strict=True)
+            for key, raw in shown
             if (key.updated >= self._updated or key.created >= self._created)
             and self._known.get(key.id) != _version(key, raw)
         }
@@ -103,7 +100,7 @@ class Update:
         self._has_news = True
         if not self.changed:
             self._journal.begin_update()
-        self._journal.append_update(list(new.values()), has_invalid=bool(page.invalid))
+        self._journal.append_update(list(new.values()), has_invalid=has_invalid)
         self.changed.update(key.id for key in new)
         self._known |= {key.id: _version(key, raw) for key, raw in new.items()}
 

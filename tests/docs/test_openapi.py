@@ -21,7 +21,7 @@ from attrs import NOTHING, Attribute, fields, has, resolve_types
 
 from mayar_reviews import PRODUCTION_URL, SANDBOX_URL, ReviewsClient, checks, endpoints, models
 from mayar_reviews.answers import CustomerRecord
-from mayar_reviews.api_json import camel_case
+from mayar_reviews.api_json import camel_case, to_api
 from mayar_reviews.arguments import Attachment, StatusUpdate
 from mayar_reviews.checks import (
     EMAIL_LENGTH,
@@ -231,7 +231,8 @@ SENT: dict[str, Any] = {
 def asked(endpoint: type[Endpoint[Any]]) -> tuple[dict[str, JSON], dict[str, JSON], set[str]]:
     """What a class sends in the path and outside it, each with its schema, and what is required."""
     by_name = {camel_case(one.name): rule(one, rules()) for one in fields(endpoint)}
-    names = endpoint(**{one.name: SENT[one.name] for one in fields(endpoint)}).parameters()
+    request = endpoint(**{one.name: SENT[one.name] for one in fields(endpoint)})
+    names = request.parameters(to_api(request))
     in_path = {name: by_name[name] for name in by_name if f"{{{name}}}" in endpoint.route}
     # What is no field is the id of an update, which is always sent.
     outside = {name: by_name[name if name in by_name else "reviewId"] for name in names}

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from sybil import Sybil
-from sybil.parsers.markdown import CodeBlockParser
 
-ROOT = Path(__file__).parents[2]
+from tests.support.documents import ROOT, examples, mypy_says
+
 DOCUMENTS = ("README.md", "examples/celery_or_cron.md")
 
 
 def write_blocks(directory: Path) -> list[str]:
     """Write each block to a file of its own, on the lines that it has in its document."""
-    parser = CodeBlockParser("python", evaluator=lambda example: None)
     names = []
     for document in DOCUMENTS:
-        for example in Sybil([parser]).parse(ROOT / document).examples():
+        for example in examples(ROOT / document, "python"):
             names.append(f"{Path(document).stem.lower()}_{example.line}.py")
             (directory / names[-1]).write_text("\n" * example.line + str(example.parsed))
     return names
@@ -34,21 +30,4 @@ def test_every_block_of_python_passes_mypy(tmp_path: Path) -> None:
         "from collections.abc import Callable\n"
         "def shared_task[**P, T](function: Callable[P, T]) -> Callable[P, T]: ...\n"
     )
-    checked = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            "--warn-unreachable",
-            "--no-error-summary",
-            *names,
-        ],
-        cwd=tmp_path,
-        env={"MYPYPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.stdout + checked.stderr == ""
-    assert checked.returncode == 0
+    assert mypy_says(tmp_path, *names) == ""

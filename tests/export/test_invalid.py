@@ -14,6 +14,7 @@ from pyarrow import parquet  # type: ignore[import-untyped]
 from mayar_reviews import ResponseError
 from mayar_reviews.api_json import to_time
 from mayar_reviews.export import export_reviews
+from mayar_reviews.export.rows import rows_of
 from mayar_reviews.export.stream import stream_reviews
 from mayar_reviews.testing import FakeMayar
 from tests.support.clock import virtual_time
@@ -203,6 +204,19 @@ async def test_a_review_without_a_time_hides_no_other(
     (file,) = report.files
     assert not missing
     assert (file.written, file.gaps, file.invalid_count) == (200, (), 1)
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+@pytest.mark.parametrize("place", [0, 48, 49, 50])
+@pytest.mark.parametrize("fields", NO_TIMES, ids="+".join)
+async def test_a_review_without_a_time_comes_once(cursor: Any, place: int, fields: Any) -> None:
+    """So does every other one, although the head of the list is read twice."""
+    async with shop(200, mayar=FakeMayar(KEY, cursor=cursor)) as (fake, client):
+        bad = newest_first(fake)[place]
+        fake.reviews[bad].update(fields)
+        pages = client.iter_product_review_pages("kelas-web", keep_invalid=True)
+        came = [one["id"] async for page in pages for one in rows_of(page)]
+        assert sorted(came) == sorted(fake.reviews)
 
 
 @pytest.mark.parametrize("cursor", CURSORS)

@@ -42,6 +42,29 @@ def bash_command(block: str) -> list[str]:
     return ["bash", "-eu", "-c", f'PATH="{scripts}:$PATH"\n{block}']
 
 
+def mypy_says(directory: Path, *names: str) -> str:
+    """Return what mypy's strictest checks say about the files of a directory."""
+    checked = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--warn-unreachable",
+            "--no-error-summary",
+            *names,
+        ],
+        cwd=directory,
+        env={"MYPYPATH": str(ROOT), "PATH": "", "HOME": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = checked.stdout + checked.stderr
+    assert bool(checked.returncode) == bool(said)
+    return said
+
+
 def start(command: Sequence[str], fake: FakeMayar, directory: Path) -> subprocess.Popen[str]:
     """Start a command whose environment names the server."""
     return subprocess.Popen(
