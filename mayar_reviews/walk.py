@@ -439,7 +439,7 @@ class Walk:
             self._hides_until = None  # what seemed to be missing was edited
         elif not (has_new or self._gaps) and self._order == self._cut == "unknown":
             # On a later page: the page before has announced more reviews.
-            self._hides_until = self._bound
+            self._hides_until = self._bound or self._hides_until
         if self._pages == 1 or self._order in ("created", "none") or self._newest is None:
             self.done = True
             if self._order == "created" and self._cut == "updated":

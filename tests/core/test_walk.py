@@ -312,6 +312,19 @@ def test_a_list_with_messages_first_is_not_claimed_to_be_whole() -> None:
     assert walk.gaps
 
 
+def test_reviews_that_were_announced_and_never_come_are_named() -> None:
+    """The head is read once more at the end, and still tells nothing of them."""
+
+    def answer(number: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool, str | None]:
+        return [_row(1, START)], cursor is None, str(START)
+
+    script = Script(answer)
+    walk = Walk.begin(None, 1)
+    while not walk.done:
+        walk.take(script.page(walk.cursor))
+    assert walk.gaps
+
+
 def test_updates_before_creation_are_survived() -> None:
     """A walk ends, and gives no review twice."""
     for order in ORDERS:

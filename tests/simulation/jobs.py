@@ -1,0 +1,336 @@
+"""The tasks of a simulated program: each uses the client and keeps what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+
+from attrs import define, evolve, field
+
+from mayar_reviews import (
+    Attachment,
+    IncompleteListError,
+    MayarError,
+    RateLimit,
+    RetryPolicy,
+    Review,
+    ReviewPage,
+    ReviewsClient,
+    StatusUpdate,
+)
+from mayar_reviews.export import export_reviews
+
+from .plan import Job, Plan
+from .world import KEY, ORIGIN, PRIVATE, PRODUCTS, SimulatedTransport, World, current_job, email_of
+
+_LEGS = 4
+
+
+@define(eq=False)
+class Leg:
+    """One call of the client."""
+
+    started_at: float
+    first_exchange: int
+    """How many exchanges the job had made before."""
+    ended_at: float = 0.0
+    result: Any = None
+    error: BaseException | None = None
+    steps: list[float] = field(factory=list)
+    """Seconds that each step of a generator took."""
+    reviews: list[tuple[str, int, str]] = field(factory=list)
+    """The id, the last change and the message of each review that came."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a list came to its end."""
+        return self.error is None or isinstance(self.error, IncompleteListError)
+
+
+@define(eq=False)
+class Told:
+    """What one job was told."""
+
+    job: Job
+    legs: list[Leg] = field(factory=list)
+    cancelled_at: float | None = None
+    ended_at: float | None = None
+    watched_from: float | None = None
+    """When a watch has seen what was there before."""
+    watched_until: float | None = None
+    """The last change that a watch must have shown by its end."""
+    kills: int = 0
+
+
+@define(eq=False)
+class Program:
+    """A program that shares one client and one budget between its tasks."""
+
+    world: World
+    budget: RateLimit
+    told: list[Told] = field(factory=list)
+
+    def client(self, deadline: float | None) -> ReviewsClient:
+        """Return a new client of the simulated server."""
+        plan = self.world.plan
+        client = ReviewsClient(
+            KEY,
+            base_url=ORIGIN,
+            timeout=plan.timeout,
+            deadline=deadline,
+            retry=RetryPolicy(attempts=plan.attempts),
+            rate_limit=self.budget,
+        )
+        transport = SimulatedTransport(self.world)
+        client._settings = evolve(client._settings, transport=transport)
+        return client
+
+    async def run(self, job: Job, shared: ReviewsClient) -> None:
+        """Do a job."""
+        told = Told(job)
+        self.told.append(told)
+        current_job.set(job.number)
+        await asyncio.sleep(job.start)
+        client = shared.with_options(deadline=job.deadline)
+        try:
+            if job.kind == "export":
+                await self._export(told)
+                return
+            task = asyncio.ensure_future(self._do(told, client))
+            if job.cancel_after is not None:
+                done, _ = await asyncio.wait([task], timeout=job.cancel_after)
+                if not done:
+                    told.cancelled_at = _now()
+                    self.world.note(f"job {job.number} is cancelled")
+                    task.cancel()
+            await asyncio.wait([task])
+            told.ended_at = _now()
+            if not task.cancelled():
+                task.result()
+        finally:
+            self.world.note(f"job {job.number} ends")
+
+    async def _do(self, told: Told, client: ReviewsClient) -> None:
+        job = told.job
+        product = PRODUCTS[job.product]
+        match job.kind:
+            case "create":
+                await self._call(
+                    told,
+                    lambda: client.create_review(
+                        payment_link_id=product,
+                        customer_email=email_of(job.number),
+                        rating=1 + job.number % 5,
+                        message=f"{PRIVATE} by {job.number}" if job.flag else None,
+                        customer_id=self._customer_id(job) if job.size == 1 else None,
+                        content_review=_media(job) if job.size == 50 else (),
+                    ),
+                )
+            case "update" | "attach":
+                await self._call(
+                    told,
+                    lambda: client.update_review(
+                        f"review-{job.product}-0",
+                        rating=2 if job.kind == "update" else None,
+                        message=f"{PRIVATE} by {job.number}" if job.flag else None,
+                        content_review=_media(job) if job.kind == "attach" else (),
+                    ),
+                )
+            case "statuses":
+                await self._call(
+                    told, lambda: client.update_review_statuses(status_updates(job, self.world.plan))
+                )
+            case "look_up":
+                who: dict[str, str] = {"customer_id": f"customer-{job.product}-0"}
+                if job.flag:
+                    who = {"customer_email": f"customer-{job.product}-0@example.com"}
+                await self._call(told, lambda: client.get_customer_review(product, **who))
+            case "stats":
+                await self._call(
+                    told,
+                    client.get_merchant_stats
+                    if job.flag
+                    else lambda: client.get_product_stats(product),
+                )
+            case "walk":
+                await self._walk(told, client)
+            case "watch":
+                await self._watch(told, client)
+
+    def _customer_id(self, job: Job) -> str:
+        customer = self.world.store.customer(email_of(job.number))
+        assert customer is not None
+        return str(customer["id"])
+
+    def _begin(self, told: Told) -> Leg:
+        made = sum(one.job == told.job.number for one in self.world.exchanges)
+        leg = Leg(_now(), made)
+        told.legs.append(leg)
+        return leg
+
+    async def _call(self, told: Told, call: Callable[[], Awaitable[Any]]) -> None:
+        leg = self._begin(told)
+        try:
+            leg.result = await call()
+        except BaseException as error:
+            leg.error = error
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        finally:
+            leg.ended_at = _now()
+
+    async def _walk(self, told: Told, client: ReviewsClient) -> None:
+        """Walk through a list, and go on where an error stopped it."""
+        job = told.job
+        starting_after: str | None = None
+        for _ in range(_LEGS):
+            leg = self._begin(told)
+            options: dict[str, Any] = {
+                "page_size": job.size,
+                "starting_after": starting_after,
+                "rating": 3 if job.number % 4 == 3 else None,
+            }
+            pages = (
+                client.iter_review_pages(**options)
+                if job.flag
+                else client.iter_product_review_pages(PRODUCTS[job.product], **options)
+            )
+            await self._take(leg, pages)
+            if leg.is_whole or not isinstance(leg.error, MayarError):
+                return
+            starting_after = leg.error.starting_after
+            await asyncio.sleep(20)
+
+    async def _take(self, leg: Leg, pages: AsyncGenerator[ReviewPage, None]) -> None:
+        try:
+            async with aclosing(pages):
+                asked_at = _now()
+                async for page in pages:
+                    leg.steps.append(_now() - asked_at)
+                    leg.reviews += map(_seen, page.data)
+                    asked_at = _now()
+        except BaseException as error:
+            leg.steps.append(_now() - asked_at)
+            leg.error = error
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        finally:
+            leg.ended_at = _now()
+
+    async def _watch(self, told: Told, client: ReviewsClient) -> None:
+        """Watch until nothing fails any more and nobody changes anything."""
+        job = told.job
+        product = None if job.flag else PRODUCTS[job.product]
+        leg = self._begin(told)
+        changes = client.watch_reviews(product, every=30.0)
+
+        async def watch() -> None:
+            async with aclosing(changes):
+                async for review in changes:
+                    leg.reviews.append(_seen(review))
+
+        task = asyncio.ensure_future(watch())
+        try:
+            last_edit = max((edit.at for edit in self.world.plan.edits), default=0.0)
+            others = [one for one in self.told if one.job.kind not in ("watch", "walk")]
+            while not task.done() and (
+                self.world.has_faults_left
+                or self.world.landing
+                or _now() < 1_000.0 + last_edit + 30
+                or any(one.ended_at is None for one in others)
+            ):
+                if told.watched_from is None:
+                    told.watched_from = self._first_look(job)
+                await asyncio.wait([task], timeout=1)
+            told.watched_until = _now()
+            # The longest pause that a plan holds, and two rounds.
+            await asyncio.wait([task], timeout=4_100 + 240)
+            if task.done():
+                leg.error = task.exception()
+        except asyncio.CancelledError as error:
+            leg.error = error
+            raise
+        finally:
+            leg.ended_at = _now()
+            task.cancel()
+            with suppress(asyncio.CancelledError, MayarError, RuntimeError):
+                await task
+
+    def _first_look(self, job: Job) -> float | None:
+        """Return when a watch had its first whole answer, where that can be told."""
+        for one in self.world.exchanges:
+            if one.job == job.number and one.ended_at is not None:
+                return None if one.fault or one.answer is None else one.ended_at
+        return None
+
+    async def _export(self, told: Told) -> None:
+        """Export, with kills of the process that the next one resumes."""
+        job = told.job
+        folder = Path(tempfile.mkdtemp(prefix="simulated-"))
+        try:
+            for number in range(_LEGS):
+                leg = self._begin(told)
+                here = folder / str(number)
+                here.mkdir(exist_ok=True)
+                client = self.client(job.deadline)
+                task = asyncio.ensure_future(
+                    export_reviews(
+                        client,
+                        None if job.flag else PRODUCTS[job.product],
+                        here / "reviews.jsonl",
+                        page_size=job.size,
+                        resume=True,
+                    )
+                )
+                killed_after = None if job.cancel_after is None or number > 1 else job.cancel_after
+                done, _ = await asyncio.wait([task], timeout=killed_after)
+                after = folder / str(number + 1)
+                shutil.copytree(here, after)
+                if not done:
+                    told.kills += 1
+                    self.world.note(f"job {job.number}: its process is killed")
+                    task.cancel()
+                    await asyncio.wait([task])
+                    await client.aclose()
+                    continue
+                await client.aclose()
+                leg.ended_at, leg.error = _now(), task.exception()
+                if leg.error is None:
+                    leg.result = task.result()
+                    lines = (here / "reviews.jsonl").read_text().splitlines()
+                    raws = map(json.loads, lines)
+                    leg.reviews = [(raw["id"], raw["updatedAt"], raw["message"]) for raw in raws]
+                    break
+                await asyncio.sleep(20)
+        finally:
+            told.ended_at = _now()
+            shutil.rmtree(folder)
+
+
+def status_updates(job: Job, plan: Plan) -> list[StatusUpdate]:
+    """Return the updates of a job. With its flag one of the reviews is not the merchant's."""
+    updates = [
+        StatusUpdate(f"review-{job.product}-{number}", "ARCHIVED", PRODUCTS[job.product])
+        for number in range(max(1, min(job.size, plan.reviews)))
+    ]
+    if job.flag:
+        updates.insert(len(updates) // 2, StatusUpdate("not-mine", "ARCHIVED", PRODUCTS[job.product]))
+    return updates
+
+
+def _media(job: Job) -> list[Attachment]:
+    return [Attachment(f"file-{job.number}", "image")]
+
+
+def _seen(review: Review) -> tuple[str, int, str]:
+    return review.id, round(review.updated_at.timestamp() * 1000), review.message or ""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
