@@ -278,12 +278,13 @@ class Walk:
         self._learn_cut(page, rows)
         self._learn_order(rows)
         new = self._find_new(rows)
+        has_looked_enough = self._has_looked_enough(rows)
         self._remember(rows, [rows[i] for i in new])
         self._empty_pages = 0 if page.raw else self._empty_pages + 1
         if self._wide and new and not page.has_more:
             # A page larger than was asked of us may be cut short: see what the usual one says.
             self._go_on_from_bound(rows)
-        elif page.has_more and not self._has_looked_enough(rows):
+        elif page.has_more and not has_looked_enough:
             self._go_on(page, rows)
         else:
             self._end(rows, has_new=bool(new or others))
@@ -359,6 +360,9 @@ class Walk:
             # What was changed since the walk began will come once more in the second look.
             oldest_at_head = self._head[-1].updated if self._head else self._newest
             self._known |= {row.id: row.updated for row in new if row.updated > oldest_at_head}
+        elif self._second_look and self.cursor is not None and not self._head:
+            # It was resumed in the middle, and will end with a look at the head.
+            self._known |= {row.id: row.updated for row in new}
         if self._pages == 0 and self.cursor is None and rows:
             self._head = rows
             self._newest = self._newest or max(row.updated for row in rows)

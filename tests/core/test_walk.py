@@ -209,6 +209,22 @@ def test_whatever_happens_while_a_list_is_read(
     assert_whole(shop, before, walked)
 
 
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_resumed_second_look_shows_nothing_twice(cut: str) -> None:
+    """The walk that goes on has not seen the head, and reads it once more at the end."""
+    shop = shop_with("updated", cut, 6, 0.0)
+    first = Walk.begin(None, 2)
+    while not (first._second_look and first._pages):
+        if shop.requests == 2:
+            for number in range(4):
+                shop.edit(f"review-{number}")
+        first.take(shop.page(first.cursor, first.limit))
+    rest = walk_through(shop, 2, start=first.starting_after)
+    ids = [review.id for review in rest.reviews]
+    assert ids
+    assert len(ids) == len(set(ids))
+
+
 def _edit_sixty(shop: Shop) -> None:
     for number in range(60):
         shop.edit(f"review-{number}")

@@ -270,11 +270,10 @@ class World:
 
     def _other_answer(self, exchange: Exchange) -> Answer | None:
         """Return what another request was answered that cannot be mistaken for ours."""
-        if exchange.endpoint not in _TELL_SWAPPED:
-            return None
-        for other in reversed(self.exchanges):
+        family = _FAMILIES.get(exchange.endpoint)
+        for other in reversed(self.exchanges) if family else ():
             answer = other.answer
-            if answer and other.endpoint != exchange.endpoint and b'": "success"' in answer.body:
+            if answer and _FAMILIES.get(other.endpoint) != family and _SUCCESS in answer.body:
                 return answer
         return None
 
@@ -316,7 +315,16 @@ class World:
         return self._pack(int(detail), b"<html>")
 
 
-_TELL_SWAPPED = ("create_review", "update_review", "list_product_reviews", "get_customer")
+_SUCCESS = b'": "success"'
+_FAMILIES = {
+    "create_review": "review",
+    "update_review": "review",
+    "get_customer_review": "review",
+    "list_product_reviews": "list",
+    "list_reviews": "list",
+    "get_customer": "customer",
+}
+"""Endpoints whose answers are alike. The others take any success for theirs."""
 
 
 class SimulatedTransport(Transport):
