@@ -262,7 +262,7 @@ class StatusUpdateError(MayarError):
         self.refused = refused
         """Ids that the API refused, each in a request of its own."""
         self.unknown = unknown
-        """Ids of the request whose outcome is in doubt."""
+        """Ids whose outcome is in doubt: a request with them had no clear answer."""
         self.not_sent = not_sent
         """Ids that were not sent, or only in a request that was refused as a whole."""
 

@@ -57,6 +57,7 @@ async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
     left = [updates[start : start + MAX_STATUS_UPDATES] for start in reversed(starts)]
     applied: list[str] = []
     refused: list[str] = []
+    doubtful: set[str] = set()
     refused_in_a_row = 0
     refusal: MayarError | None = None
     while left and refused_in_a_row < MAX_STATUS_UPDATES:
@@ -65,9 +66,10 @@ async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
             failure: MayarError | None = None
             stopped: StatusUpdateError | None = None
             try:
-                failure = await _send(call, part)
+                failure = await _send(call, part, doubtful)
             except MayarError as error:
-                stopped = _stopped(error.with_traceback(None), part, left, applied, refused)
+                error.with_traceback(None)
+                stopped = _stopped(error, part, left, applied, refused, doubtful)
             if stopped is not None:
                 raise stopped
             if failure is None:
@@ -83,23 +85,28 @@ async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
                 left += [part[middle:], part[:middle]]
     if refused:
         with call:
-            raise StatusUpdateError(
+            raise _error(
                 f"{len(refused)} of {len(updates)} status updates were refused: {refusal}",
-                applied=tuple(applied),
-                refused=tuple(refused),
-                not_sent=_ids(*reversed(left)),
+                applied,
+                refused,
+                _ids(*reversed(left)),
+                doubtful,
             ) from refusal
 
 
-async def _send(call: Call, part: tuple[StatusUpdate, ...]) -> MayarError | None:
+async def _send(
+    call: Call, part: tuple[StatusUpdate, ...], doubtful: set[str]
+) -> MayarError | None:
     """Send one request. Return the refusal, if it is one that a single review can cause.
 
-    That an earlier attempt is in doubt does not matter: the request sets values, so what is
-    refused now can be halved and sent again.
+    The request sets values, so what is refused can be halved and sent again, even when an earlier
+    attempt may have been applied. The reviews of such an attempt are added to `doubtful`.
     """
     delivery = Delivery(call, UpdateReviewStatuses(part))
     while isinstance(outcome := await delivery.send(), MayarError):
         if isinstance(outcome, BadRequestError | ValidationError):
+            if delivery.doubt is not None:
+                doubtful.update(_ids(part))
             return outcome
         await delivery.wait(outcome)
     return None
@@ -111,17 +118,37 @@ def _stopped(
     left: list[tuple[StatusUpdate, ...]],
     applied: list[str],
     refused: list[str],
+    doubtful: set[str],
 ) -> StatusUpdateError:
     in_doubt = isinstance(failure, OutcomeUnknownError)
-    error = StatusUpdateError(
+    if in_doubt:
+        doubtful.update(_ids(part))
+    error = _error(
         f"the update stopped after {len(applied)} applied status updates: {failure}",
-        applied=tuple(applied),
-        refused=tuple(refused),
-        unknown=_ids(part) if in_doubt else (),
-        not_sent=_ids(*reversed(left)) if in_doubt else _ids(part, *reversed(left)),
+        applied,
+        refused,
+        _ids(part, *reversed(left)),
+        doubtful,
     )
     error.__cause__ = failure.__cause__ if in_doubt else failure
     return error
+
+
+def _error(
+    text: str,
+    applied: list[str],
+    refused: list[str],
+    not_sent: tuple[str, ...],
+    doubtful: set[str],
+) -> StatusUpdateError:
+    """Return the error. Of the reviews that were not applied, the doubtful ones are unknown."""
+    return StatusUpdateError(
+        text,
+        applied=tuple(applied),
+        refused=tuple(one for one in refused if one not in doubtful),
+        unknown=tuple(one for one in (*refused, *not_sent) if one in doubtful),
+        not_sent=tuple(one for one in not_sent if one not in doubtful),
+    )
 
 
 def _ids(*parts: tuple[StatusUpdate, ...]) -> tuple[str, ...]:

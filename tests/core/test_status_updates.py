@@ -116,13 +116,25 @@ async def test_a_status_update_in_doubt_names_every_review(
 
 @virtual_time
 async def test_a_refusal_after_a_lost_answer_is_halved_too() -> None:
-    """The request sets values: the doubt does not matter."""
+    """The request sets values, so it can be sent again; the doubt stays with the refused one."""
     ids = [f"review-{n}" for n in range(49)] + ["stale-1"] + [f"review-{n}" for n in range(49, 99)]
     there = [make_review(n) for n in range(100)]
     async with FaultServer(there, script=(Respond(502, on="bulk_status"),)) as server:
         async with client_of(server) as client:
             with pytest.raises(StatusUpdateError) as caught:
                 await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
-        assert caught.value.refused == ("stale-1",)
+        assert caught.value.unknown == ("stale-1",)
         assert len(caught.value.applied) == 99
-        assert caught.value.unknown == caught.value.not_sent == ()
+        assert caught.value.refused == caught.value.not_sent == ()
+
+
+@virtual_time
+async def test_a_status_that_was_set_is_not_told_as_refused() -> None:
+    """Its answer was lost; then the API refused the same request."""
+    script = (Break("request", on="bulk_status", commit=True), Respond(400, on="bulk_status"))
+    async with FaultServer([make_review(0)], script=script) as server:
+        async with client_of(server) as client:
+            with pytest.raises(StatusUpdateError) as caught:
+                await client.update_review_statuses([StatusUpdate("review-0", "ARCHIVED")])
+        assert server.review("review-0")["status"] == "ARCHIVED"
+        assert caught.value.unknown == ("review-0",)

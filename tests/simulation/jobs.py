@@ -30,6 +30,7 @@ from .plan import Job, Plan
 from .world import KEY, ORIGIN, PRIVATE, PRODUCTS, SimulatedTransport, World, current_job, email_of
 
 _LEGS = 4
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a disk that is quick
 
 
 @define(eq=False)
@@ -42,8 +43,8 @@ class Leg:
     ended_at: float = 0.0
     result: Any = None
     error: BaseException | None = None
-    steps: list[float] = field(factory=list)
-    """Seconds that each step of a generator took."""
+    answered: list[float] = field(factory=list)
+    """When a watch had its answers."""
     reviews: list[tuple[str, int, str]] = field(factory=list)
     """The id, the last change and the message of each review that came."""
 
@@ -61,8 +62,6 @@ class Told:
     legs: list[Leg] = field(factory=list)
     cancelled_at: float | None = None
     ended_at: float | None = None
-    watched_from: float | None = None
-    """When a watch has seen what was there before."""
     watched_until: float | None = None
     """The last change that a watch must have shown by its end."""
     kills: int = 0
@@ -210,13 +209,9 @@ class Program:
     async def _take(self, leg: Leg, pages: AsyncGenerator[ReviewPage, None]) -> None:
         try:
             async with aclosing(pages):
-                asked_at = _now()
                 async for page in pages:
-                    leg.steps.append(_now() - asked_at)
                     leg.reviews += map(_seen, page.data)
-                    asked_at = _now()
         except BaseException as error:
-            leg.steps.append(_now() - asked_at)
             leg.error = error
             if isinstance(error, asyncio.CancelledError):
                 raise
@@ -245,12 +240,11 @@ class Program:
                 or _now() < 1_000.0 + last_edit + 30
                 or any(one.ended_at is None for one in others)
             ):
-                if told.watched_from is None:
-                    told.watched_from = self._first_look(job)
-                await asyncio.wait([task], timeout=1)
+                await asyncio.wait([task], timeout=5)
             told.watched_until = _now()
-            # The longest pause that a plan holds, and two rounds.
-            await asyncio.wait([task], timeout=4_100 + 240)
+            seen = len(self._answered(job))
+            while not task.done() and len(self._answered(job)) < seen + 3:
+                await asyncio.wait([task], timeout=30)
             if task.done():
                 leg.error = task.exception()
         except asyncio.CancelledError as error:
@@ -258,21 +252,23 @@ class Program:
             raise
         finally:
             leg.ended_at = _now()
+            leg.answered = self._answered(job)
             task.cancel()
             with suppress(asyncio.CancelledError, MayarError, RuntimeError):
                 await task
 
-    def _first_look(self, job: Job) -> float | None:
-        """Return when a watch had its first whole answer, where that can be told."""
-        for one in self.world.exchanges:
-            if one.job == job.number and one.ended_at is not None:
-                return None if one.fault or one.answer is None else one.ended_at
-        return None
+    def _answered(self, job: Job) -> list[float]:
+        """Return when a job had its right answers."""
+        return [
+            one.ended_at
+            for one in self.world.exchanges
+            if one.job == job.number and one.is_right and one.answer and one.ended_at
+        ]
 
     async def _export(self, told: Told) -> None:
         """Export, with kills of the process that the next one resumes."""
         job = told.job
-        folder = Path(tempfile.mkdtemp(prefix="simulated-"))
+        folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=_MEMORY))
         try:
             for number in range(_LEGS):
                 leg = self._begin(told)

@@ -321,12 +321,12 @@ def _every_change_is_shown(told: Told, program: Program) -> Iterator[str]:
     keys = [row[:2] for row in leg.reviews]
     if len(keys) != len(set(keys)):
         yield "each change once: one came twice"
-    if told.watched_from is None or told.watched_until is None or leg.error is not None:
+    if not leg.answered or told.watched_until is None or leg.error is not None:
         return
     if plan.order != "updated" or plan.cliff or plan.close_at is not None:
         return
     came: dict[str, int] = dict((row[0], row[1]) for row in leg.reviews)
-    since = program.world.clock_at(told.watched_from)
+    since = program.world.clock_at(leg.answered[0])
     until = program.world.clock_at(told.watched_until)
     for review in program.world.store.reviews.values():
         if not told.job.flag and (

@@ -126,7 +126,7 @@ _JOBS: tuple[JobKind, ...] = (
     *["update"] * 3,
     *["attach"] * 2,
     *["statuses"] * 3,
-    *["walk"] * 6,
+    *["walk"] * 5,
     *["look_up"] * 3,
     "stats",
     "watch",
@@ -142,14 +142,14 @@ _RETRY_AFTER = ("", "0", "1", "7", "90", "-5", "soon", "1e3", "200", "4000", "da
 def draw_plan(seed: int) -> Plan:
     """Return the plan of a seed."""
     draw = Draw(seed)
-    one_in_fifty = draw.chance(0.02)
+    exports = draw.chance(0.01)
     kinds: list[JobKind] = [draw.one_of(_JOBS)]
-    if one_in_fifty:
+    if exports:
         kinds.append("export")
-    if draw.chance(0.3):
+    if draw.chance(0.08):
         kinds += [draw.one_of(_JOBS) for _ in range(draw.number(1, 7))]
     lists = any(kind in ("walk", "watch", "export") for kind in kinds)
-    crowd = draw.chance(0.03)
+    crowd = draw.chance(0.01)
     share = draw.one_of((0.0, 0.2, 0.4, 0.7))
     order = draw.one_of(_ORDERS)
     cursor = draw.one_of(_CURSORS)
@@ -165,7 +165,7 @@ def draw_plan(seed: int) -> Plan:
         clock_ahead=draw.one_of((0.0, 0.0, 600.0, -600.0)),
         uplink=draw.one_of((0.0, 0.0, 0.05, 2.0)),
         downlink=draw.one_of((0.0, 0.05, 0.5)),
-        reviews=draw.number(45, 110) if crowd else draw.number(0, 9) if lists else 1,
+        reviews=draw.number(45, 110) if crowd else draw.number(0, 7) if lists else 1,
         spread=draw.one_of((0, 1, 1000, 3_600_000)),
         edited=draw.one_of((0.0, 0.1, 0.5)),
         requests=draw.one_of((20, 20, 1, 3)),
