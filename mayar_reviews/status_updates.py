@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import Factory, define
+
 from .arguments import StatusUpdate
 from .call import Call
 from .checks import MAX_STATUS_UPDATES
@@ -44,6 +46,26 @@ def check_updates(updates: Iterable[StatusUpdate]) -> tuple[StatusUpdate, ...]:
     return tuple(by_id.values())
 
 
+@define
+class _Progress:
+    """What became of the reviews so far."""
+
+    applied: list[str] = Factory(list)
+    refused: list[str] = Factory(list)
+    doubtful: set[str] = Factory(set)
+    """The reviews of requests that may have been applied."""
+
+    def error(self, text: str, not_sent: tuple[str, ...]) -> StatusUpdateError:
+        """Return the error. Of the reviews that were not applied, the doubtful ones are unknown."""
+        return StatusUpdateError(
+            text,
+            applied=tuple(self.applied),
+            refused=tuple(one for one in self.refused if one not in self.doubtful),
+            unknown=tuple(one for one in (*self.refused, *not_sent) if one in self.doubtful),
+            not_sent=tuple(one for one in not_sent if one not in self.doubtful),
+        )
+
+
 async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
     """Send the updates, in their order. Each request has a deadline of its own.
 
@@ -55,9 +77,7 @@ async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
     """
     starts = range(0, len(updates), MAX_STATUS_UPDATES)
     left = [updates[start : start + MAX_STATUS_UPDATES] for start in reversed(starts)]
-    applied: list[str] = []
-    refused: list[str] = []
-    doubtful: set[str] = set()
+    progress = _Progress()
     refused_in_a_row = 0
     refusal: MayarError | None = None
     while left and refused_in_a_row < MAX_STATUS_UPDATES:
@@ -66,47 +86,44 @@ async def update(call: Call, updates: tuple[StatusUpdate, ...]) -> None:
             failure: MayarError | None = None
             stopped: StatusUpdateError | None = None
             try:
-                failure = await _send(call, part, doubtful)
+                failure = await _send(call, part, progress)
             except MayarError as error:
-                error.with_traceback(None)
-                stopped = _stopped(error, part, left, applied, refused, doubtful)
+                stopped = _stopped(error.with_traceback(None), part, left, progress)
             if stopped is not None:
                 raise stopped
             if failure is None:
-                applied += _ids(part)
+                progress.applied += _ids(part)
                 refused_in_a_row = 0
                 continue
             refusal = failure
             if len(part) == 1:
-                refused += _ids(part)
+                progress.refused += _ids(part)
                 refused_in_a_row += 1
             else:
                 middle = len(part) // 2
                 left += [part[middle:], part[:middle]]
-    if refused:
+    if progress.refused:
+        refused = len(progress.refused)
         with call:
-            raise _error(
-                f"{len(refused)} of {len(updates)} status updates were refused: {refusal}",
-                applied,
-                refused,
+            raise progress.error(
+                f"{refused} of {len(updates)} status updates were refused: {refusal}",
                 _ids(*reversed(left)),
-                doubtful,
             ) from refusal
 
 
 async def _send(
-    call: Call, part: tuple[StatusUpdate, ...], doubtful: set[str]
+    call: Call, part: tuple[StatusUpdate, ...], progress: _Progress
 ) -> MayarError | None:
     """Send one request. Return the refusal, if it is one that a single review can cause.
 
     The request sets values, so what is refused can be halved and sent again, even when an earlier
-    attempt may have been applied. The reviews of such an attempt are added to `doubtful`.
+    attempt may have been applied.
     """
     delivery = Delivery(call, UpdateReviewStatuses(part))
     while isinstance(outcome := await delivery.send(), MayarError):
         if isinstance(outcome, BadRequestError | ValidationError):
             if delivery.doubt is not None:
-                doubtful.update(_ids(part))
+                progress.doubtful.update(_ids(part))
             return outcome
         await delivery.wait(outcome)
     return None
@@ -116,39 +133,17 @@ def _stopped(
     failure: MayarError,
     part: tuple[StatusUpdate, ...],
     left: list[tuple[StatusUpdate, ...]],
-    applied: list[str],
-    refused: list[str],
-    doubtful: set[str],
+    progress: _Progress,
 ) -> StatusUpdateError:
     in_doubt = isinstance(failure, OutcomeUnknownError)
     if in_doubt:
-        doubtful.update(_ids(part))
-    error = _error(
-        f"the update stopped after {len(applied)} applied status updates: {failure}",
-        applied,
-        refused,
+        progress.doubtful.update(_ids(part))
+    error = progress.error(
+        f"the update stopped after {len(progress.applied)} applied status updates: {failure}",
         _ids(part, *reversed(left)),
-        doubtful,
     )
     error.__cause__ = failure.__cause__ if in_doubt else failure
     return error
-
-
-def _error(
-    text: str,
-    applied: list[str],
-    refused: list[str],
-    not_sent: tuple[str, ...],
-    doubtful: set[str],
-) -> StatusUpdateError:
-    """Return the error. Of the reviews that were not applied, the doubtful ones are unknown."""
-    return StatusUpdateError(
-        text,
-        applied=tuple(applied),
-        refused=tuple(one for one in refused if one not in doubtful),
-        unknown=tuple(one for one in (*refused, *not_sent) if one in doubtful),
-        not_sent=tuple(one for one in not_sent if one not in doubtful),
-    )
 
 
 def _ids(*parts: tuple[StatusUpdate, ...]) -> tuple[str, ...]:

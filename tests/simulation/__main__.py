@@ -1,8 +1,10 @@
-"""Search for a broken law, seed by seed::
+"""Search for a broken law, seed by seed.
 
-    python -m tests.simulation --seeds 50000       # search
-    python -m tests.simulation --seed 2287 --trace # tell the story of one seed
-    python -m tests.simulation --plant all         # prove that it finds what is planted
+::
+
+python -m tests.simulation --seeds 50000       # search
+python -m tests.simulation --seed 2287 --trace # tell the story of one seed
+python -m tests.simulation --plant all         # prove that it finds what is planted
 """
 
 from __future__ import annotations

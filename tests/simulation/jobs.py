@@ -30,7 +30,8 @@ from .plan import Job, Plan
 from .world import KEY, ORIGIN, PRIVATE, PRODUCTS, SimulatedTransport, World, current_job, email_of
 
 _LEGS = 4
-_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a disk that is quick
+_ROUNDS = 300
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 @define(eq=False)
@@ -45,13 +46,16 @@ class Leg:
     error: BaseException | None = None
     answered: list[float] = field(factory=list)
     """When a watch had its answers."""
+    is_left: bool = False
+    """Whether the job left the loop over a list early."""
     reviews: list[tuple[str, int, str]] = field(factory=list)
     """The id, the last change and the message of each review that came."""
 
     @property
     def is_whole(self) -> bool:
         """Whether a list came to its end."""
-        return self.error is None or isinstance(self.error, IncompleteListError)
+        ended = self.error is None or isinstance(self.error, IncompleteListError)
+        return ended and not self.is_left
 
 
 @define(eq=False)
@@ -96,12 +100,11 @@ class Program:
         self.told.append(told)
         current_job.set(job.number)
         await asyncio.sleep(job.start)
-        client = shared.with_options(deadline=job.deadline)
+        if job.kind == "export":
+            await self._export(told)
+            return
+        task = asyncio.ensure_future(self._do(told, shared.with_options(deadline=job.deadline)))
         try:
-            if job.kind == "export":
-                await self._export(told)
-                return
-            task = asyncio.ensure_future(self._do(told, client))
             if job.cancel_after is not None:
                 done, _ = await asyncio.wait([task], timeout=job.cancel_after)
                 if not done:
@@ -113,6 +116,8 @@ class Program:
             if not task.cancelled():
                 task.result()
         finally:
+            task.cancel()
+            await asyncio.wait([task])
             self.world.note(f"job {job.number} ends")
 
     async def _do(self, told: Told, client: ReviewsClient) -> None:
@@ -143,7 +148,8 @@ class Program:
                 )
             case "statuses":
                 await self._call(
-                    told, lambda: client.update_review_statuses(status_updates(job, self.world.plan))
+                    told,
+                    lambda: client.update_review_statuses(status_updates(job, self.world.plan)),
                 )
             case "look_up":
                 who: dict[str, str] = {"customer_id": f"customer-{job.product}-0"}
@@ -195,22 +201,32 @@ class Program:
                 "starting_after": starting_after,
                 "rating": 3 if job.number % 4 == 3 else None,
             }
-            pages = (
-                client.iter_review_pages(**options)
-                if job.flag
-                else client.iter_product_review_pages(PRODUCTS[job.product], **options)
-            )
-            await self._take(leg, pages)
+            product, one_by_one = PRODUCTS[job.product], job.size == 2
+            found: AsyncGenerator[Review | ReviewPage, None]
+            if job.flag and one_by_one:
+                found = client.iter_reviews(**options)
+            elif job.flag:
+                found = client.iter_review_pages(**options)
+            elif one_by_one:
+                found = client.iter_product_reviews(product, **options)
+            else:
+                found = client.iter_product_review_pages(product, **options)
+            await self._take(leg, found, leaves=one_by_one and job.deadline is None)
             if leg.is_whole or not isinstance(leg.error, MayarError):
                 return
             starting_after = leg.error.starting_after
             await asyncio.sleep(20)
 
-    async def _take(self, leg: Leg, pages: AsyncGenerator[ReviewPage, None]) -> None:
+    async def _take(
+        self, leg: Leg, found: AsyncGenerator[Review | ReviewPage, None], *, leaves: bool
+    ) -> None:
         try:
-            async with aclosing(pages):
-                async for page in pages:
-                    leg.reviews += map(_seen, page.data)
+            async with aclosing(found):
+                async for one in found:
+                    leg.reviews += map(_seen, one.data if isinstance(one, ReviewPage) else (one,))
+                    if leaves:
+                        leg.is_left = True
+                        break
         except BaseException as error:
             leg.error = error
             if isinstance(error, asyncio.CancelledError):
@@ -243,8 +259,12 @@ class Program:
                 await asyncio.wait([task], timeout=5)
             told.watched_until = _now()
             seen = len(self._answered(job))
-            while not task.done() and len(self._answered(job)) < seen + 3:
+            for _ in range(_ROUNDS):
+                if task.done() or len(self._answered(job)) >= seen + 3:
+                    break
                 await asyncio.wait([task], timeout=30)
+            else:
+                told.watched_until = None  # its deadline is too short for any answer
             if task.done():
                 leg.error = task.exception()
         except asyncio.CancelledError as error:
@@ -316,7 +336,9 @@ def status_updates(job: Job, plan: Plan) -> list[StatusUpdate]:
         for number in range(max(1, min(job.size, plan.reviews)))
     ]
     if job.flag:
-        updates.insert(len(updates) // 2, StatusUpdate("not-mine", "ARCHIVED", PRODUCTS[job.product]))
+        updates.insert(
+            len(updates) // 2, StatusUpdate("not-mine", "ARCHIVED", PRODUCTS[job.product])
+        )
     return updates
 
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 import traceback
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from mayar_reviews import (
     ConflictError,
@@ -169,7 +170,7 @@ def _longest_page(leg: Leg, exchanges: list[Exchange]) -> float:
 def _no_blind_creation(exchanges: list[Exchange]) -> Iterator[str]:
     """Between two creations of a call stands a look-up that was answered: it is not there."""
     creations = [one for one in exchanges if one.endpoint == "create_review"]
-    for first, second in zip(creations, creations[1:], strict=False):
+    for first, second in pairwise(creations):
         kind = first.fault.kind if first.fault else None
         if kind in ("refused", "limited"):
             continue
@@ -184,9 +185,7 @@ def _no_blind_creation(exchanges: list[Exchange]) -> Iterator[str]:
             yield f"no blind creation: #{second.number} after #{first.number}"
 
 
-def _told_is_true(
-    job: Job, leg: Leg, exchanges: list[Exchange], program: Program
-) -> Iterator[str]:
+def _told_is_true(job: Job, leg: Leg, exchanges: list[Exchange], program: Program) -> Iterator[str]:
     done = [one for one in exchanges if one.committed_at is not None]
     if job.kind == "statuses":
         yield from _statuses_are_true(job, leg, exchanges, program)
@@ -236,9 +235,7 @@ def _statuses_are_true(
         yield "doubt has a reason: every answer was clear"
 
 
-def _look_up_is_right(
-    told: Told, exchanges: list[Exchange], program: Program
-) -> Iterator[str]:
+def _look_up_is_right(told: Told, exchanges: list[Exchange], program: Program) -> Iterator[str]:
     job, leg = told.job, told.legs[-1]
     if leg.error is not None or any(one.fault and one.fault.kind == "swapped" for one in exchanges):
         return
@@ -325,7 +322,7 @@ def _every_change_is_shown(told: Told, program: Program) -> Iterator[str]:
         return
     if plan.order != "updated" or plan.cliff or plan.close_at is not None:
         return
-    came: dict[str, int] = dict((row[0], row[1]) for row in leg.reviews)
+    came: dict[str, int] = {row[0]: row[1] for row in leg.reviews}
     since = program.world.clock_at(leg.answered[0])
     until = program.world.clock_at(told.watched_until)
     for review in program.world.store.reviews.values():
@@ -337,4 +334,3 @@ def _every_change_is_shown(told: Told, program: Program) -> Iterator[str]:
             came.get(review["id"], 0) < review["updatedAt"]
         ):
             yield f"every change is shown: {review['id']} was changed and did not come"
-

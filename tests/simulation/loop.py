@@ -49,5 +49,5 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.complaints.append(f"{context['message']}: {context.get('exception')!r}")
 
     def _asyncgen_finalizer_hook(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self.complaints.append(f"an async generator was not closed: {generator.__name__}")
+        self.complaints.append(f"an async generator was not closed: {generator!r}")
         super()._asyncgen_finalizer_hook(generator)  # type: ignore[misc]

@@ -121,16 +121,17 @@ class Draw:
         return choices[int(self._random() * len(choices))]
 
 
-_JOBS: tuple[JobKind, ...] = (
-    *["create"] * 8,
-    *["update"] * 3,
-    *["attach"] * 2,
-    *["statuses"] * 3,
-    *["walk"] * 5,
-    *["look_up"] * 3,
-    "stats",
-    "watch",
-)
+_SHARES: dict[JobKind, int] = {
+    "create": 8,
+    "update": 3,
+    "attach": 2,
+    "statuses": 3,
+    "walk": 5,
+    "look_up": 3,
+    "stats": 1,
+    "watch": 1,
+}
+_JOBS = tuple(kind for kind, share in _SHARES.items() for _ in range(share))
 _ORDERS: tuple[Order, ...] = ("updated", "updated", "created", "added")
 _CURSORS: tuple[Cursor, ...] = ("created", "created", "updated", "offset")
 _GARBAGE = ("html", "nothing", "array", "no messages", "wrong shape", "cut", "nested")
@@ -178,8 +179,11 @@ def draw_plan(seed: int) -> Plan:
             (number, _draw_fault(draw)) for number in range(12) if share and draw.chance(share)
         ),
         edits=tuple(
-            Edit(draw.seconds(0, 30), draw.one_of(("edit", "edit", "create", "archive")),
-                 draw.number(0, 9))
+            Edit(
+                draw.seconds(0, 30),
+                draw.one_of(("edit", "edit", "create", "archive")),
+                draw.number(0, 9),
+            )
             for _ in range(draw.number(1, 6) if lists and draw.chance(0.5) else 0)
         ),
     )
@@ -200,13 +204,26 @@ def _draw_job(draw: Draw, kind: JobKind, number: int) -> Job:
 
 def _draw_fault(draw: Draw) -> Fault:
     kind: FaultKind = draw.one_of(
-        ("refused", "lost", "lost", "late", "slow", "garbage", "status", "refusal", "limited",
-         "limited", "swapped")
+        (
+            "refused",
+            "lost",
+            "lost",
+            "late",
+            "slow",
+            "garbage",
+            "status",
+            "refusal",
+            "refusal",
+            "limited",
+            "limited",
+            "swapped",
+        )
     )
+    later = draw.seconds(0, 5)
     details = {"garbage": _GARBAGE, "status": _STATUSES, "refusal": _REFUSALS}
     return Fault(
         kind,
         commit=draw.chance(0.5),
-        seconds=draw.one_of((0.0, draw.seconds(0, 5), 40.0 if kind != "late" else 1.0)),
+        seconds=draw.seconds(0, 5) if kind == "late" else draw.one_of((0.0, later, 40.0)),
         detail=draw.one_of(_RETRY_AFTER if kind == "limited" else details.get(kind, ("",))),
     )

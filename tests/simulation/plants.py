@@ -55,12 +55,6 @@ PLANTS = {
         "                raise delivery.outcome_unknown()\n            if found is not None:",
         "                found = None\n            if found is not None:",
     ),
-    "conflict_is_final": Plant(
-        "a write told as not done",
-        "retry.py",
-        "failure.in_doubt or (in_doubt and isinstance(failure, ConflictError))",
-        "failure.in_doubt",
-    ),
     "any_review_is_ours": Plant(
         "a write told as done",
         "creation.py",
@@ -95,8 +89,8 @@ PLANTS = {
     "all_applied": Plant(
         "a write told as",
         "status_updates.py",
-        "            if failure is None:\n                applied",
-        "            if failure is None or len(part) > 1:\n                applied",
+        "            if failure is None:\n                progress.applied",
+        "            if failure is None or len(part) > 1:\n                progress.applied",
     ),
     "half_forgotten": Plant(
         "",
@@ -150,8 +144,8 @@ PLANTS = {
     "change_passed_over": Plant(
         "every change is shown",
         "pagination.py",
-        "        await sleep(every)\n\n\n@without_locals\nasync def _next_page",
-        "            return ()\n        await sleep(every)\n\n\n@without_locals\nasync def _next_page",
+        "        while found:\n            yield found.pop()\n",
+        "        if found:\n            yield found.pop()\n",
     ),
     "wrong_place_to_go_on": Plant(
         "nothing lost",
@@ -194,9 +188,9 @@ PLANTS = {
     ),
     "wait_beyond_the_deadline": Plant(
         "every call is over",
-        "delivery.py",
-        " or delay > self._call.time_left()",
-        "",
+        "call.py",
+        "        if seconds > self.time_left():\n",
+        "        if seconds > self.time_left() + 5:\n",
     ),
     "cancellation_swallowed": Plant(
         "",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 
-from attrs import define, field
+from attrs import define
 
 from mayar_reviews import RateLimit
 
@@ -81,7 +81,11 @@ async def _main(plan: Plan, loop: SimulatedLoop, note: Trace) -> list[str]:
     if late:
         await asyncio.wait(late)
     await client.aclose()
-    laws = [f"the simulation itself: {job.exception()!r}" for job in jobs if not job.cancelled() and job.exception()]
+    laws = [
+        f"the simulation itself: {job.exception()!r}"
+        for job in jobs
+        if not job.cancelled() and job.exception()
+    ]
     await asyncio.sleep(50)  # what is on its way lands
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     laws += [f"nothing left behind: {task!r}" for task in tasks]

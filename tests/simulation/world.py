@@ -27,6 +27,7 @@ PRIVATE = "rahasia"
 """Every key, email and message holds this word."""
 KEY = f"kunci-{PRIVATE}-9f3a7c"
 ORIGIN = "https://api.example"
+_MOST = 2_000
 PRODUCTS = ("product-0", "product-1")
 UNIX = 1_767_000_000
 """Unix time at which the loop's clock would stand at zero."""
@@ -169,6 +170,8 @@ class World:
             self._faults.get(len(self.exchanges)),
         )
         self.exchanges.append(exchange)
+        if exchange.number == _MOST:
+            raise RuntimeError(f"{_MOST} requests, and no end")
         self.note(
             f"#{exchange.number} job {exchange.job} sends {endpoint.method} {target}"
             + (f", to fail: {exchange.fault}" if exchange.fault else "")
