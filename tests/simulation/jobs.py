@@ -24,6 +24,7 @@ from mayar_reviews import (
     ReviewsClient,
     StatusUpdate,
 )
+from mayar_reviews.api_json import to_milliseconds
 from mayar_reviews.export import export_reviews
 
 from .plan import Job, Plan
@@ -48,8 +49,8 @@ class Leg:
     """When a watch had its answers."""
     is_left: bool = False
     """Whether the job left the loop over a list early."""
-    reviews: list[tuple[str, int, str]] = field(factory=list)
-    """The id, the last change and the message of each review that came."""
+    reviews: list[tuple[str, int]] = field(factory=list)
+    """The id and the last change of each review that came."""
 
     @property
     def is_whole(self) -> bool:
@@ -321,7 +322,7 @@ class Program:
                     leg.result = task.result()
                     lines = (here / "reviews.jsonl").read_text().splitlines()
                     raws = map(json.loads, lines)
-                    leg.reviews = [(raw["id"], raw["updatedAt"], raw["message"]) for raw in raws]
+                    leg.reviews = [(raw["id"], raw["updatedAt"]) for raw in raws]
                     break
                 await asyncio.sleep(20)
         finally:
@@ -346,8 +347,8 @@ def _media(job: Job) -> list[Attachment]:
     return [Attachment(f"file-{job.number}", "image")]
 
 
-def _seen(review: Review) -> tuple[str, int, str]:
-    return review.id, round(review.updated_at.timestamp() * 1000), review.message or ""
+def _seen(review: Review) -> tuple[str, int]:
+    return review.id, to_milliseconds(review.updated_at)
 
 
 def _now() -> float:

@@ -54,7 +54,8 @@ class Job:
     deadline: float | None = 120.0
     product: int = 0
     size: int = 3
-    """Of a page, or of a bulk update."""
+    """Of a page or of a bulk update. Of a creation: 1 knows the customer's id, 3 has a rival, 50 has
+    media."""
     flag: bool = False
     """A variant: the customer's id is known, the whole store instead of a product, and so on."""
 

@@ -21,7 +21,7 @@ from mayar_reviews.testing.personality import Personality
 from mayar_reviews.testing.store import Store
 from mayar_reviews.transport import Transport
 
-from .plan import Draw, Fault, Plan
+from .plan import Draw, Fault, Job, Plan
 
 PRIVATE = "rahasia"
 """Every key, email and message holds this word."""
@@ -62,6 +62,14 @@ class Exchange:
     """Whether the answer is the server's own, to this request."""
     ended_at: float | None = None
     """When the client stopped waiting."""
+
+    @property
+    def subject(self) -> object:
+        """What an answer to this request names: a product, a review, or nothing."""
+        body = self.body or {}
+        if "input" in body or self.path.endswith("/reviews"):
+            return self.path if "/products/" in self.path else None
+        return body.get("id") or body.get("paymentLinkId") or self.path
 
     @property
     def in_doubt(self) -> bool:
@@ -110,7 +118,9 @@ class World:
                 self._add_old_review(product, number)
         for job in plan.jobs:
             if job.kind == "create":
-                self.store.add_purchase(PRODUCTS[job.product], email_of(job.number))
+                customer = self.store.add_purchase(PRODUCTS[job.product], email_of(job.number))
+                if job.size == 3:
+                    self._add_rival(job, customer)
 
     def _add_old_review(self, product: str, number: int) -> None:
         plan, place = self.plan, PRODUCTS.index(product)
@@ -129,6 +139,22 @@ class World:
                 "updatedAt": last if self._draw.chance(plan.edited) else created,
                 "userId": "user-1",
                 "customer": {"id": customer, "name": "Budi"},
+            }
+        )
+
+    def _add_rival(self, job: Job, customer: str) -> None:
+        """Let the customer of a creation have reviewed the product before."""
+        created = (UNIX - 10_000_000) * 1000
+        self.store.put_review(
+            {
+                "id": f"rival-{job.number}",
+                "createdAt": created,
+                "customerId": customer,
+                "paymentLinkId": PRODUCTS[job.product],
+                "status": "ACTIVE",
+                "rating": 1 + (job.number + 1) % 5,
+                "updatedAt": created,
+                "userId": "user-1",
             }
         )
 
@@ -276,7 +302,14 @@ class World:
         family = _FAMILIES.get(exchange.endpoint)
         for other in reversed(self.exchanges) if family else ():
             answer = other.answer
-            if answer and _FAMILIES.get(other.endpoint) != family and _SUCCESS in answer.body:
+            if answer is None or _SUCCESS not in answer.body or not other.is_right:
+                continue
+            alike = _FAMILIES.get(other.endpoint) == family
+            if not alike or (
+                other.endpoint == exchange.endpoint
+                and other.subject != exchange.subject
+                and b'"id"' in answer.body
+            ):
                 return answer
         return None
 
