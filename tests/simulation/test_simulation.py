@@ -55,7 +55,7 @@ def test_a_seed_tells_the_same_story_on_every_python() -> None:
     plan = Plan(
         seed=1,
         faults=((0, Fault("lost", commit=True)), (1, Fault("limited", detail="7"))),
-        jobs=(Job("create", 0),),
+        jobs=(Job("create", 0, size=2),),
         edits=(Edit(3.0, "edit", 0),),
     )
     story: list[str] = []
