@@ -88,17 +88,21 @@ def _judge(
 
     Raises:
         ConflictError: it is another one.
-        OutcomeUnknownError: the server sent no `Date`, so the two cases look the same.
+        OutcomeUnknownError: the server sent no `Date`, or the look-up took so long that the two
+            cases look the same.
     """
     assert delivery.doubtful_since is not None
     sent_at = call.server_time(delivery.doubtful_since)
     same_message = (found.message or "").strip() == (new.message or "").strip()
     if found.rating == new.rating:
-        if sent_at is not None and found.created_at >= sent_at - _CLOCKS_DIFFER:
-            return found
         if same_message and not new.content_review:
             return found
         if sent_at is None:
+            raise delivery.outcome_unknown()
+        earliest, latest = sent_at
+        if found.created_at >= latest - _CLOCKS_DIFFER:
+            return found
+        if found.created_at >= earliest - _CLOCKS_DIFFER:
             raise delivery.outcome_unknown()
     conflict = failure if isinstance(failure, ConflictError) else ConflictError(status_code=409)
     conflict.existing = found

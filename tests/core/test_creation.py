@@ -8,7 +8,13 @@ from typing import Any, Literal
 
 import pytest
 
-from mayar_reviews import Attachment, ConflictError, OutcomeUnknownError, ReviewsClient
+from mayar_reviews import (
+    Attachment,
+    ConflictError,
+    MayarError,
+    OutcomeUnknownError,
+    ReviewsClient,
+)
 from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review, wall_clock
 from tests.support.harness import EMAIL, MESSAGE, PRODUCT, observed
@@ -156,6 +162,26 @@ async def test_a_review_that_somebody_else_made_meanwhile_is_a_conflict(
         assert isinstance(outcome.error, ConflictError)
         assert outcome.error.existing is not None
         assert outcome.error.existing.message == "Other"
+
+
+@pytest.mark.parametrize(
+    ("age", "error"),
+    [(10.0, OutcomeUnknownError), (23.0, ConflictError), (86_400.0, ConflictError)],
+)
+@virtual_time
+async def test_a_slow_look_up_does_not_make_an_older_review_ours(
+    age: float, error: type[MayarError]
+) -> None:
+    """Its `Date` is 20 s old when it is heard. So a review of those 20 s may be ours or not."""
+    created = wall_clock() - int(age * 1000)
+    there = make_review(
+        7, paymentLinkId=PRODUCT, customerId=CUSTOMER, message="Other", createdAt=created
+    )
+    script = (Respond(502, on="create"), Behave(on="customer_review", delay=20.0))
+    async with FaultServer([there], customers={EMAIL: CUSTOMER}, script=script) as server:
+        outcome = await observed(server, lambda client: _create(client, customer_id=CUSTOMER))
+        assert type(outcome.error) is error
+        assert len(server.ledger.creations) == 1
 
 
 @virtual_time
