@@ -15,8 +15,9 @@ without any. With every assumption there is none. Without one of them there is.
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum
 from itertools import product
 from typing import Literal, NamedTuple, TypeAlias
@@ -26,8 +27,8 @@ ATTEMPTS = 3
 PAUSES = (0.0, 1.0, 2.0)  # before each look-up
 CLOCKS_DIFFER = 2.0
 SHOWN_WITHIN = 3.0
-SLOW = 5.0
-"""Seconds that a late answer takes."""
+SLOW = 20.0
+"""Seconds that a late look-up takes, before or after the server has looked."""
 LATE = (0.5, 2.0, 4.5, math.inf)
 """Seconds after which a creation whose answer was lost may still be done: between the first look-ups,
 after the creation was sent again, and after everything."""
@@ -45,6 +46,28 @@ class Assumption(Enum):
 
 Assumptions: TypeAlias = frozenset[Assumption]
 ALL = frozenset(Assumption)
+
+
+class Harm(Enum):
+    """What must not become of a call."""
+
+    TWICE = "The call has created two reviews."
+    ANOTHERS = "The call returns the review of somebody else."
+    DENIED = "The call raises ConflictError, but has created its review."
+    NOT_SEEN = (
+        "The call raises OutcomeUnknownError, though a look-up was answered three seconds after "
+        "the review was stored."
+    )
+
+
+FOLLOWS = {
+    Assumption.ONE_REVIEW: Harm.TWICE,
+    Assumption.SHOWN_SOON: Harm.NOT_SEEN,
+    Assumption.CLOCKS_AGREE: Harm.ANOTHERS,
+    Assumption.REFUSED_IS_NOT_DONE: Harm.DENIED,
+    Assumption.NOBODY_ELSE: Harm.ANOTHERS,
+}
+"""What goes wrong first without an assumption."""
 
 
 class Review(NamedTuple):
@@ -83,8 +106,10 @@ class Step(NamedTuple):
     pause: float
     """Seconds before it was sent."""
     said: Said
-    seconds: float
-    """Until it was heard."""
+    before: float
+    """Seconds until the server did something about it."""
+    after: float
+    """Seconds until the client heard of that, or, after a 429, sent it again."""
     words: str
 
 
@@ -115,7 +140,7 @@ class State(NamedTuple):
 class Found(NamedTuple):
     """The end of a path."""
 
-    harm: str | None
+    harm: Harm | None
     before: tuple[Review, ...]
     steps: tuple[Step, ...]
     end: State
@@ -160,7 +185,7 @@ Next: TypeAlias = Iterator[tuple[State, Step]]
 
 def _create(state: State, rests_on: Assumptions) -> Next:
     def step(said: Said, words: str, seconds: float = 0.0) -> Step:
-        return Step("create", 0.0, said, seconds, f"The client sends the creation. {words}")
+        return Step("create", 0.0, said, 0.0, seconds, f"The client sends the creation. {words}")
 
     in_doubt = state.doubtful_for is not None
     failed = state._replace(
@@ -199,31 +224,31 @@ def _look(state: State, rests_on: Assumptions) -> Next:
     pause = 0.0 if state.lost else PAUSES[state.look]
     state = _wait(state, pause, rests_on)
 
-    def step(said: Said, words: str, seconds: float = 0.0) -> Step:
-        words = f"The client looks for the review. {words}"
-        return Step("look", pause, said, seconds, words)
+    def step(said: Said, words: str, before: float = 0.0, after: float = 0.0) -> Step:
+        return Step("look", pause, said, before, after, f"The client looks for the review. {words}")
 
-    for review in _may_be_shown(state, rests_on):
-        words = _in_words(review)
-        for seconds in (0.0, SLOW):
-            took = f"The answer takes {SLOW:g} s. It was" if seconds else "The answer is"
-            heard = _wait(state, seconds, rests_on)
+    for before, after in ((0.0, 0.0), (SLOW, 0.0), (0.0, SLOW)):
+        asked = _wait(state, before, rests_on)
+        heard = _wait(asked, after, rests_on)
+        late = f"{SLOW:g} s later it hears" if before or after else "It hears"
+        when = f", written {SLOW:g} s before" if after else ""
+        for review in _may_be_shown(asked, rests_on):
+            words = f"{late}{when}: {_in_words(review)}"
             if review is None:
-                stands = bool(state.stored) and state.stored[0].age >= SHOWN_WITHIN
+                stands = bool(asked.stored) and asked.stored[0].age >= SHOWN_WITHIN
                 absent = _absent(heard._replace(may_repeat=True), should_know=stands)
-                yield absent, step(Said("absent"), f"{took}: {words}.", seconds)
+                yield absent, step(Said("absent"), f"{words}.", before, after)
                 continue
-            for shop in _shops(rests_on):
-                about = _about(shop, review)
+            for shop in _shops(rests_on, review):
                 said = Said("found", review._replace(same_message=_same_message(review, shop)))
-                judged = _judge(heard, review, shop, seconds)
-                yield judged, step(said, f"{took}: {words}{about}.", seconds)
+                judged = _judge(heard, review, shop, before + after)
+                yield judged, step(said, f"{words}{_about(shop, review)}.", before, after)
     if state.may_repeat:
-        words = "It hears the answer to the look-up before once more, that there is none."
+        words = "It hears the answer to an earlier look-up once more: there is none."
         yield _absent(state), step(Said("absent"), words)
     lost = state._replace(lost=state.lost + 1)
     ended = lost._replace(end="unknown") if lost.lost == ATTEMPTS else lost
-    yield ended, step(Said("lost"), "The answer is lost.")
+    yield ended, step(Said("lost"), "Its answer is lost.")
 
 
 def _absent(state: State, *, should_know: bool = False) -> State:
@@ -240,7 +265,7 @@ def _absent(state: State, *, should_know: bool = False) -> State:
 def _judge(state: State, review: Review, shop: Shop, seconds: float) -> State:
     """What the client makes of a review that was found.
 
-    It knows `Date` and `createdAt`, but not when within `seconds` the server wrote `Date`.
+    The server wrote `Date` at some time of the `seconds` that the look-up took.
     """
     assert state.doubtful_for is not None
     age = review.age - shop.clock  # by the server's clock, when it wrote `Date`
@@ -258,7 +283,10 @@ def _same_message(review: Review, shop: Shop) -> bool:
     return not shop.tidies if review.ours else review.same_message
 
 
-def _shops(rests_on: Assumptions) -> Iterator[Shop]:
+def _shops(rests_on: Assumptions, found: Review) -> Iterator[Shop]:
+    if not found.same_rating:  # nothing else matters
+        yield Shop(media=False, tidies=False, clock=0.0)
+        return
     clocks = [0.0, -CLOCKS_DIFFER, CLOCKS_DIFFER]
     if Assumption.CLOCKS_AGREE not in rests_on:
         clocks += [-20.0, 20.0]
@@ -300,24 +328,21 @@ def _follow(state: State, rests_on: Assumptions) -> Next:
 # --- the search -----------------------------------------------------------------------------------
 
 
-def _harm(state: State, rests_on: Assumptions) -> str | None:
+def _harm(state: State, rests_on: Assumptions) -> Harm | None:
     """What is wrong at the end of a call, once everything has been done that is under way."""
     final = _wait(state, math.inf, rests_on)
     ours = sum(review.ours for review in final.stored)
     if ours > 1:
-        return "The call has created two reviews."
+        return Harm.TWICE
     found, shop = state.found, state.shop
     if state.end == "returned" and found and shop:
         equal = found.same_rating and _same_message(found, shop) and not shop.media
         if not found.ours and not equal:
-            return "The call returns the review of somebody else."
+            return Harm.ANOTHERS
     if state.end == "conflict" and ours:
-        return "The call raises ConflictError, but has created its review."
+        return Harm.DENIED
     if state.should_know:
-        return (
-            "The call raises OutcomeUnknownError, though its look-up was answered three seconds "
-            "after the review was stored, or later."
-        )
+        return Harm.NOT_SEEN
     return None
 
 
@@ -359,9 +384,9 @@ def _found(
     return Found(_harm(end, rests_on), state.stored, tuple(reversed(steps)), end)
 
 
-def counterexample(without: Assumption) -> Found | None:
-    """Return a shortest path to a harm that an assumption rules out."""
-    return next((found for found in search(ALL - {without}) if found.harm), None)
+def counterexample(without: Assumption) -> Found:
+    """Return a shortest path to the harm that follows without an assumption."""
+    return next(found for found in search(ALL - {without}) if found.harm is FOLLOWS[without])
 
 
 def in_words(found: Found) -> list[str]:
@@ -371,29 +396,23 @@ def in_words(found: Found) -> list[str]:
     for step in found.steps:
         now += step.pause
         lines.append(f"At {now:g} s: {step.words}")
-        now += step.seconds
+        now += step.before + step.after
     if found.end.under_way:
         lines.append("After the call: the server gets the delayed creation.")
-    return [*lines, str(found.harm)]
-
-
-def report(ends: Sequence[Found]) -> str:
-    """Count the ends of the calls."""
-    counts = Counter(found.end.end for found in ends)
-    return ", ".join(f"{count:,} {end}" for end, count in sorted(counts.items(), key=str))
+    return [*lines, *([found.harm.value] if found.harm else [])]
 
 
 def main() -> None:
     """Print what the search finds."""
-    ends = list(search())
-    bad = [found for found in ends if found.harm]
-    print(f"With every assumption: {report(ends)}; {len(bad)} of them do harm.")
-    for found in bad[:3]:
-        print("\n".join(in_words(found)))
+    ends: Counter[str] = Counter()
+    for found in search():
+        ends[str(found.end.end)] += 1
+        if found.harm:
+            sys.exit("\n".join(in_words(found)))
+    lines = [f"No harm in {ends.total():,} ends of a call: {dict(ends)}"]
     for assumption in Assumption:
-        example = counterexample(assumption)
-        print(f"\nWithout: {assumption.value}")
-        print("\n".join(in_words(example)) if example else "nothing goes wrong")
+        lines += ["", f"Without: {assumption.value}", *in_words(counterexample(assumption))]
+    sys.stdout.write("\n".join([*lines, ""]))
 
 
 if __name__ == "__main__":
