@@ -72,6 +72,13 @@ def smoke(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def mutation(session: nox.Session) -> None:
+    """Change the core in small ways, and see its tests fail; `-- walk` does one module."""
+    session.install("-e", ".[all]", *group("test"), *group("mutation"))
+    session.run("python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session(python="3.11")
 def checks(session: nox.Session) -> None:
     """Formatter, linter and type checkers."""
     session.install("-e", ".[all]", *group("dev"))
