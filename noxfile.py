@@ -1,7 +1,7 @@
 """The checks and the Python versions they run on; `nox --list` names them.
 
-`.ci/run` runs the newest dependencies and the lowest allowed ones on one Python, and a smoke
-test on the others.
+`.ci/run` runs the default suite on the lowest Python, with the newest dependencies and with the
+lowest allowed ones, and on the newest Python; and a smoke test on each.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ ALLOWED = re.compile(
 """The names of the files of an sdist and of a wheel."""
 
 nox.options.sessions = ["checks", "tests-3.11"]
-nox.options.error_on_missing_interpreters = False
+nox.options.error_on_missing_interpreters = True
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -69,6 +69,13 @@ def smoke(session: nox.Session) -> None:
     """Install nothing but the package and its command line, and run the demo."""
     session.install(".[cli]")
     session.run("mayar-reviews", "demo", "--output", f"{session.create_tmp()}/reviews.jsonl")
+
+
+@nox.session(python="3.11")
+def mutation(session: nox.Session) -> None:
+    """Change the core in small ways, and see its tests fail; `-- walk` does one module."""
+    session.install("-e", ".[all]", *group("test"), *group("mutation"))
+    session.run("python", "-m", "tests.mutation", *session.posargs)
 
 
 @nox.session(python="3.11")

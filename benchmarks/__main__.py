@@ -45,11 +45,14 @@ def main() -> None:
         if not arguments.tables or table.__name__ in arguments.tables:
             measured[table.__name__] = table(effort)
             print(measured[table.__name__].markdown(), flush=True)
-    if arguments.readme:
+    missing = sorted({note for table in measured.values() for note in table.notes})
+    if arguments.readme and not missing:
         write_readme(run, measured)
     if arguments.json:
         figures = {**run, "tables": [asdict(table) for table in measured.values()]}
         arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    if missing:
+        sys.exit("\n".join([*missing, "install all of them: pip install --group bench"]))
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ class Call:
     """Exchanges started, over all parts."""
     sent_at: float = field(default=0.0, init=False)
     """The loop time at which the last exchange began."""
-    _server_clock: tuple[datetime, float] | None = field(default=None, init=False)
-    """What the server's clock said last, and the loop time at which it was heard."""
+    _server_clock: tuple[datetime, float, float] | None = field(default=None, init=False)
+    """What the server's clock said last, and the loop times of its request and of hearing it."""
     _attempts_before: int = field(default=0, init=False)
     """`attempts` when this part began."""
     _until: float = field(default=math.inf, init=False)
@@ -109,7 +109,7 @@ class Call:
                 self.sent_at = started
                 answer = await settings.transport.send(endpoint, limit)
                 if (now := server_time(answer)) is not None:
-                    self._server_clock = now, answer.received_at
+                    self._server_clock = now, started, answer.received_at
                 # Inside, so that the budget hears of a 429.
                 outcome = understand(answer, endpoint.read, settings.transport.key)
         except MayarError as error:
@@ -127,12 +127,16 @@ class Call:
             self._tell("attempt", endpoint, seconds, reason, status_code=status)
         return outcome
 
-    def server_time(self, loop_time: float) -> datetime | None:
-        """Return what the server's clock said at a loop time; `None`: it never said."""
+    def server_time(self, loop_time: float) -> tuple[datetime, datetime] | None:
+        """Return the earliest and the latest that the server's clock can have said at a loop time.
+
+        They differ by the time that the last answer took. `None`: the server never said.
+        """
         if self._server_clock is None:
             return None
-        said, heard_at = self._server_clock
-        return said - timedelta(seconds=heard_at - loop_time)
+        said, asked_at, heard_at = self._server_clock
+        earliest, latest = (said - timedelta(seconds=at - loop_time) for at in (heard_at, asked_at))
+        return earliest, latest
 
     async def sleep(
         self, endpoint: Endpoint[object], seconds: float, reason: Literal["retry", "look_up"]

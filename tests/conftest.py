@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import pytest
 from hypothesis import settings
@@ -28,6 +29,15 @@ def pytest_collection_finish() -> None:
     """Keep the tests themselves out of every garbage collection that a test makes."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if a test was skipped, where `FAIL_IF_SKIPPED` is set: `.ci/run` sets it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("FAIL_IF_SKIPPED") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.section("a test was skipped, and FAIL_IF_SKIPPED is set", red=True)
 
 
 @pytest.fixture(autouse=True)

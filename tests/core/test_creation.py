@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Literal
 
 import pytest
 
-from mayar_reviews import Attachment, ConflictError, OutcomeUnknownError, ReviewsClient
+from mayar_reviews import (
+    Attachment,
+    ConflictError,
+    MayarError,
+    OutcomeUnknownError,
+    RetryPolicy,
+    ReviewsClient,
+    ServerError,
+)
 from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review, wall_clock
-from tests.support.harness import EMAIL, MESSAGE, PRODUCT, observed
+from tests.support.harness import EMAIL, MESSAGE, PRODUCT, client_of, observed
 from tests.support.steps import Behave, Break, Respond, Step, too_many
 
 CUSTOMER = "customer-ibu"
@@ -156,6 +165,82 @@ async def test_a_review_that_somebody_else_made_meanwhile_is_a_conflict(
         assert isinstance(outcome.error, ConflictError)
         assert outcome.error.existing is not None
         assert outcome.error.existing.message == "Other"
+
+
+@pytest.mark.parametrize(
+    ("age", "error"),
+    [
+        (10.0, OutcomeUnknownError),
+        (22.0, OutcomeUnknownError),
+        (22.001, ConflictError),
+        (86_400.0, ConflictError),
+    ],
+)
+@virtual_time
+async def test_a_slow_look_up_does_not_make_an_older_review_ours(
+    age: float, error: type[MayarError]
+) -> None:
+    """Its `Date` is 20 s old when it is heard. So a review of those 20 s may be ours or not."""
+    created = wall_clock() - int(age * 1000)
+    there = make_review(
+        7, paymentLinkId=PRODUCT, customerId=CUSTOMER, message="Other", createdAt=created
+    )
+    script = (Respond(502, on="create"), Behave(on="customer_review", delay=20.0))
+    async with FaultServer([there], customers={EMAIL: CUSTOMER}, script=script) as server:
+        outcome = await observed(server, lambda client: _create(client, customer_id=CUSTOMER))
+        assert type(outcome.error) is error
+        assert len(server.ledger.creations) == 1
+
+
+@pytest.mark.parametrize("age", [2.0, 2.001])
+@virtual_time
+async def test_a_review_of_up_to_two_seconds_before_is_ours(age: float) -> None:
+    """So far may `Date` and `createdAt` differ."""
+    created = wall_clock() - int(age * 1000)
+    there = make_review(
+        7, paymentLinkId=PRODUCT, customerId=CUSTOMER, message="Other", createdAt=created
+    )
+    async with FaultServer([there], script=(Respond(502, on="create"),)) as server:
+        outcome = await observed(server, lambda client: _create(client, customer_id=CUSTOMER))
+        assert (outcome.result is not None) is (age == 2.0)
+        assert age == 2.0 or isinstance(outcome.error, ConflictError)
+
+
+@pytest.mark.parametrize("there", [None, "", " "])
+@virtual_time
+async def test_no_message_is_the_same_as_an_empty_one(there: str | None) -> None:
+    """An older review without a message is as good as the one asked for."""
+    older = make_review(7, paymentLinkId=PRODUCT, customerId=CUSTOMER, message=there)
+    async with (
+        FaultServer([older], script=(Respond(502, on="create"),)) as server,
+        client_of(server) as client,
+    ):
+        review = await client.create_review(
+            payment_link_id=PRODUCT, customer_email=EMAIL, rating=5, customer_id=CUSTOMER
+        )
+        assert review.id == "review-7"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@virtual_time
+async def test_a_conflict_says_what_the_server_said(refused: bool) -> None:
+    """If it said anything: else it is a 409 without a text."""
+    conflict = Respond(409, {"statusCode": 409, "messages": "Sudah ada"}, on="create")
+    script = (Respond(502, on="create"), *([conflict] if refused else []))
+    async with FaultServer(script=script) as server:
+        review_it = partial(server.store.add_review, PRODUCT, customerId=CUSTOMER, rating=1)
+        # The creation is sent again after three seconds.
+        asyncio.get_running_loop().call_later(3.1 if refused else 0.1, review_it)
+        outcome = await observed(
+            server,
+            lambda client: _create(client, customer_id=CUSTOMER),
+            retry=RetryPolicy(backoff_initial=0),
+        )
+        assert isinstance(outcome.error, ConflictError)
+        assert outcome.error.existing is not None
+        assert outcome.error.status_code == 409
+        assert outcome.error.messages == ("Sudah ada" if refused else "")
+        assert isinstance(outcome.error.__cause__, ServerError)
 
 
 @virtual_time

@@ -138,6 +138,13 @@ def test_a_429_does_not_count_as_an_attempt() -> None:
     assert delay(RateLimitError(""), 400) is not None
 
 
+def test_a_429_is_waited_for_even_if_nothing_is_to_be_waited() -> None:
+    """Else a server that answers 429 at once would be asked in a busy loop."""
+    hasty = RetryPolicy(backoff_initial=0, backoff_max=0)
+    assert hasty.delay(RateLimitError(""), 1) == 0.1
+    assert hasty.delay(ServerError(""), 1) == 0.0
+
+
 def test_retry_after_takes_the_place_of_the_backoff() -> None:
     """For 429 and 5xx; but not a zero, which would make a hot loop."""
     assert delay(RateLimitError("", retry_after=7.0), 3) == 7.0

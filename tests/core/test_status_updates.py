@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,6 +13,8 @@ from yarl import URL
 from mayar_reviews import (
     BadRequestError,
     ConnectionLostError,
+    InvalidArgumentError,
+    PermissionDeniedError,
     ReviewsClient,
     ReviewStatus,
     StatusUpdate,
@@ -63,6 +66,7 @@ async def test_one_stale_id_does_not_stop_the_others(stale: list[int]) -> None:
         assert set(error.applied) == {one["id"] for one in there}
         assert error.unknown == error.not_sent == ()
         assert isinstance(error.__cause__, BadRequestError)
+        assert str(error) == (f"{len(stale)} of 120 status updates were refused: {error.__cause__}")
         assert {one["status"] for one in server.reviews} == {"ARCHIVED"}
         assert server.ledger.exchanges <= 3 + 2 * math.ceil(math.log2(50)) * len(stale)
         assert error.attempts == server.ledger.exchanges
@@ -94,6 +98,54 @@ async def test_a_failure_while_halving_names_every_review() -> None:
         assert sorted(named) == sorted(ids)
         assert error.unknown
         assert isinstance(error.__cause__, ConnectionLostError)
+
+
+@virtual_time
+async def test_a_refusal_of_the_key_while_halving_names_every_review() -> None:
+    """Nothing is in doubt: what was not applied was not sent."""
+    ids = [f"review-{number}" for number in range(120)]
+    there = [make_review(n) for n in range(1, 120)]
+    async with FaultServer(there) as server, client_of(server) as client:
+        # Until `review-0` is alone, and refused, and one of its neighbours is applied.
+        server.script += [Behave(times=7), Respond(403, {"statusCode": 403, "messages": "tidak"})]
+        with pytest.raises(StatusUpdateError) as caught:
+            await client.update_review_statuses(StatusUpdate(one, "ARCHIVED") for one in ids)
+    error = caught.value
+    assert (error.refused, error.unknown) == (("review-0",), ())
+    assert error.applied == tuple(ids[1 : 1 + len(error.applied)])
+    assert error.not_sent == tuple(ids[1 + len(error.applied) :])
+    assert 0 < len(error.applied) < 49
+    assert isinstance(error.__cause__, PermissionDeniedError)
+    assert str(error) == (
+        f"the update stopped after {len(error.applied)} applied status updates: {error.__cause__}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("updates", "fault"),
+    [
+        (5, "is of type int"),
+        (None, "is of type NoneType"),
+        ([("review-1", "ACTIVE")], "holds a tuple"),
+        (
+            [StatusUpdate("review-1", "ACTIVE"), StatusUpdate("review-1", "ARCHIVED")],
+            "gives the review review-1 two statuses or two products",
+        ),
+        (
+            [StatusUpdate("review-1", "ACTIVE"), StatusUpdate("review-1", "ACTIVE", PRODUCT)],
+            "gives the review review-1 two statuses or two products",
+        ),
+    ],
+)
+async def test_what_are_no_status_updates_is_refused(
+    client: ReviewsClient, answers: Answers, updates: Any, fault: str
+) -> None:
+    """Before any request, and in words."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        await client.update_review_statuses(updates)
+    assert caught.value.field == "updates"
+    assert caught.value.fault == f"{fault}: it must hold one StatusUpdate for each review"
+    assert not answers.requests
 
 
 async def test_a_status_update_in_doubt_names_every_review(
