@@ -1,8 +1,8 @@
 """JSON as the API writes it: camelCase names, times in Unix milliseconds, any text.
 
-orjson does the work. It refuses half of a surrogate pair, as a cut emoji leaves, and it turns an
-integer of more than 64 bits into a float. The standard library reads and writes both, so that
-one odd review does not block a whole list.
+msgspec does the work. It is as quick as orjson, and it keeps integers of more than 64 bits. It
+refuses half of a surrogate pair, as a cut emoji leaves. The standard library reads and writes
+that, so that one odd review does not block a whole list.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NoReturn
 
-import orjson
+import msgspec
 from attrs import fields, has
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-# An integer of more than 64 bits has at least so many digits.
-_LONG_INTEGER = b"0" * 20
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def camel_case(name: str) -> str:
@@ -71,9 +70,9 @@ def dump(value: Mapping[str, Any] | list[Any] | None) -> bytes:
     Raises:
         ValueError: it is nested too deeply.
     """
-    with suppress(TypeError):
-        return orjson.dumps(value)
     with suppress(RecursionError):
+        with suppress(UnicodeEncodeError):
+            return _encode(value)
         return json.dumps(value, separators=(",", ":")).encode()
     raise ValueError("nested too deeply")
 
@@ -84,9 +83,8 @@ def load(text: bytes) -> Any:
     Raises:
         ValueError: it is not JSON, or is nested too deeply.
     """
-    if _LONG_INTEGER not in text.translate(_DIGITS):
-        with suppress(orjson.JSONDecodeError):
-            return orjson.loads(text)
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode(text)
     with suppress(ValueError, RecursionError):
         return json.loads(
             text.decode(errors="surrogatepass"), parse_constant=_refuse, parse_float=_finite

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from attrs import evolve, field, frozen
 
 from mayar_reviews import (
@@ -43,6 +44,7 @@ _SYNC_EVERY = 1.0
 # Other tasks run after so many lines, so these must take milliseconds only.
 _LINES_AT_ONCE = 250
 DAMAGE = (
+    msgspec.DecodeError,
     ValueError,
     LookupError,
     TypeError,

@@ -49,7 +49,7 @@ CORE = {
 ONLY_IN = {
     "cattrs": {"converter"},
     "aiohttp": {"transport", "client"},
-    "orjson": {"api_json"},
+    "msgspec": {"api_json"},
 }
 
 
