@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -22,7 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 
 
 def camel_case(name: str) -> str:
@@ -70,11 +70,25 @@ def dump(value: Mapping[str, Any] | list[Any] | None) -> bytes:
     Raises:
         ValueError: it is nested too deeply.
     """
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, RecursionError):
+        pass
     with suppress(RecursionError):
-        with suppress(UnicodeEncodeError):
-            return _encode(value)
         return json.dumps(value, separators=(",", ":")).encode()
     raise ValueError("nested too deeply")
+
+
+def dump_lines(values: Sequence[Any]) -> bytes:
+    """Return values as JSON, one a line.
+
+    Raises:
+        ValueError: one is nested too deeply.
+    """
+    try:
+        return _encoder.encode_lines(values)
+    except (UnicodeEncodeError, RecursionError):
+        return b"".join(dump(value) + b"\n" for value in values)
 
 
 def load(text: bytes) -> Any:
@@ -83,8 +97,10 @@ def load(text: bytes) -> Any:
     Raises:
         ValueError: it is not JSON, or is nested too deeply.
     """
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    try:
         return _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
     with suppress(ValueError, RecursionError):
         return json.loads(
             text.decode(errors="surrogatepass"), parse_constant=_refuse, parse_float=_finite

@@ -11,7 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Generator, Iterator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 from attrs import Factory, define
@@ -64,8 +64,7 @@ class _Order:
         if self.last is not None and self.last < time <= self.newest:
             self.broken = True
         self.last = time
-        if time > self.newest:
-            self.newest = time
+        self.newest = max(self.newest, time)
 
 
 @define
