@@ -31,11 +31,10 @@ from typing import Any, Literal, NamedTuple, Self, TypeGuard
 
 from attrs import Factory, define, evolve
 
-from .answers import Listing
+from .answers import Listing, all_fit
 from .api_json import dump, to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
-from .models import Review
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
@@ -265,7 +264,7 @@ class Walk:
         Raises:
             PaginationError: the server's cursors lead nowhere.
         """
-        if all(isinstance(review, Review) for review in page.reviews):
+        if all_fit(page.reviews):
             rows = [Row(raw["id"], raw["updatedAt"], raw["createdAt"]) for raw in page.raw]
             places: Sequence[int] = range(len(rows))
             others: list[int] = []
