@@ -7,6 +7,7 @@ that, so that one odd review does not block a whole list.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,12 @@ from attrs import fields, has
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
+_PLAIN = frozenset({str, int, float, bool})
 _decode = msgspec.json.Decoder().decode
 _encoder = msgspec.json.Encoder()
 
 
+@functools.cache
 def camel_case(name: str) -> str:
     """Return the API's form of a name: `payment_link_id` is `paymentLinkId`."""
     first, *rest = name.split("_")
@@ -50,6 +53,8 @@ def to_api(value: Any) -> Any:
 
     A field that is `None` or `()` is left out.
     """
+    if type(value) in _PLAIN:
+        return value
     if has(type(value)):
         named = {one.name: getattr(value, one.name) for one in fields(type(value))}
         return {

@@ -24,7 +24,7 @@ silently. A cursor that is not a time is followed as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self, TypeGuard
@@ -118,12 +118,11 @@ class _Mark:
         """Return whether the walk has not come to that review yet."""
         return time < self.time or (time == self.time and review_id not in self.ids)
 
-    def move(self, rows: Iterable[tuple[int, str]]) -> None:
-        for time, review_id in rows:
-            if time < self.time:
-                self.time, self.ids = time, set()
-            if time == self.time:
-                self.ids.add(review_id)
+    def move(self, rows: Sequence[tuple[int, str]]) -> None:
+        oldest = min(rows, default=(_NEVER, ""))[0]
+        if oldest < self.time:
+            self.time, self.ids = oldest, set()
+        self.ids.update(review_id for time, review_id in rows if time == self.time)
 
 
 # The cursor of a walk: the server's cursor, and the saved state of the walk.
@@ -362,8 +361,8 @@ class Walk:
             self._head = rows
             self._newest = self._newest or max(row.updated for row in rows)
         self._pages += 1
-        self._updated.move((row.updated, row.id) for row in new)
-        self._created.move((row.created, row.id) for row in new)
+        self._updated.move([(row.updated, row.id) for row in new])
+        self._created.move([(row.created, row.id) for row in new])
         for row in rows:
             self._recent.pop(row.id, None)
             self._recent[row.id] = row.updated
