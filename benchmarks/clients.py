@@ -7,10 +7,12 @@ and what is not installed is left out. To type checkers the peers are `Any`.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -44,6 +46,19 @@ def raw_pages(origin: str) -> AbstractAsyncContextManager[Fetch]:
 async def raw(origin: str, product: str) -> int:
     async with raw_pages(origin) as fetch:
         return await _count(_follow(partial(fetch, product)))
+
+
+async def raw_export(origin: str, product: str, output: Path) -> int:
+    """The floor of an export: a file of the same lines, synced once."""
+    count = 0
+    async with raw_pages(origin) as fetch:
+        with output.open("wb") as file:
+            async for review in _follow(partial(fetch, product)):
+                file.write(orjson.dumps(review, option=orjson.OPT_APPEND_NEWLINE))
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+    return count
 
 
 @asynccontextmanager

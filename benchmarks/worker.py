@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,23 @@ def export(format: str, origin: str, pages: str) -> float:
     return time.perf_counter() - start
 
 
+def blocked(format: str, origin: str, pages: str) -> float:
+    """Seconds of CPU time for which an export lets no other task run, at the longest."""
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            longest, last = max(longest, now - last), now
+
+    _export(format, origin, 1)
+    _export(format, origin, int(pages), watch)
+    return longest
+
+
 def memory(job: str, origin: str, few: str, many: str) -> float:
     """Bytes that the peak of the resident set grows by, from few pages to many."""
 
@@ -118,18 +135,27 @@ def _quickest(job: Callable[[], None], patience: float) -> float:
     return min(seconds)
 
 
-def _export(format: Any, origin: str, pages: int) -> None:
+async def _nothing() -> None:
+    """Do nothing beside the export."""
+
+
+def _export(
+    format: Any, origin: str, pages: int, beside: Callable[[], Coroutine[Any, Any, None]] = _nothing
+) -> None:
     if format == "parquet":
         import_module("pyarrow")  # without it, this row is left out
 
-    async def main() -> int:
+    async def main(output: Path) -> int:
+        if format == "raw":
+            return await clients.raw_export(origin, product_of(pages), output)
+        task = asyncio.create_task(beside())
         async with ReviewsClient("benchmark", base_url=origin, rate_limit=None) as client:
-            with tempfile.TemporaryDirectory() as directory:
-                output = Path(directory, "reviews")
-                report = await export_reviews(client, product_of(pages), output, format=format)
-                return report.written
+            report = await export_reviews(client, product_of(pages), output, format=format)
+        task.cancel()
+        return report.written
 
-    written = asyncio.run(main())
+    with tempfile.TemporaryDirectory() as directory:
+        written = asyncio.run(main(Path(directory, "reviews")))
     assert written == pages * REVIEWS_A_PAGE, f"{written} reviews written of {pages} pages"
 
 

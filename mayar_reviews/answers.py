@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -221,6 +221,11 @@ def foreign(path: str) -> ResponseError:
     return ResponseError(f"{path}: the answer belongs to another request", path=path)
 
 
+def all_fit(reviews: tuple[Review | ResponseError, ...]) -> TypeGuard[tuple[Review, ...]]:
+    """Return whether none of them is an error."""
+    return ResponseError not in map(type, reviews)
+
+
 @frozen
 class Listing:
     """A page of a list, as it was sent: a review that does not fit is an error in its place."""
@@ -246,6 +251,8 @@ class Listing:
         Raises:
             ResponseError: a review does not fit, and such reviews were not to be kept.
         """
+        if all_fit(self.reviews):
+            return ReviewPage(self.reviews, self.has_more, self.next_starting_after, self.raw)
         reviews, raws, invalid = [], [], []
         for place, (review, raw) in enumerate(zip(self.reviews, self.raw, strict=True)):
             if isinstance(review, Review):
@@ -273,7 +280,9 @@ def read_page(body: Envelope, starting_after: str | None) -> Listing:
         raise wrong_type("$.data", list, raw)
     has_more, cursor = _read_cursor(body, starting_after)
     reviews = structure_each(raw, Review, "$.data")
-    return Listing(tuple(map(_complete, reviews, raw)), tuple(raw), has_more, cursor)
+    if not all_fit(reviews):
+        reviews = tuple(map(_complete, reviews, raw))
+    return Listing(reviews, tuple(raw), has_more, cursor)
 
 
 def _complete(review: Review | ResponseError, raw: Any) -> Review | ResponseError:

@@ -1,31 +1,33 @@
 """JSON as the API writes it: camelCase names, times in Unix milliseconds, any text.
 
-orjson does the work. It refuses half of a surrogate pair, as a cut emoji leaves, and it turns an
-integer of more than 64 bits into a float. The standard library reads and writes both, so that
-one odd review does not block a whole list.
+msgspec does the work. It is as quick as orjson, and it keeps integers of more than 64 bits. It
+refuses half of a surrogate pair, as a cut emoji leaves. The standard library reads and writes
+that, so that one odd review does not block a whole list.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NoReturn
 
-import orjson
+import msgspec
 from attrs import fields, has
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-# An integer of more than 64 bits has at least so many digits.
-_LONG_INTEGER = b"0" * 20
+_PLAIN = frozenset({str, int, float, bool})
+_decode = msgspec.json.Decoder().decode
+_encoder = msgspec.json.Encoder()
 
 
+@functools.cache
 def camel_case(name: str) -> str:
     """Return the API's form of a name: `payment_link_id` is `paymentLinkId`."""
     first, *rest = name.split("_")
@@ -51,6 +53,8 @@ def to_api(value: Any) -> Any:
 
     A field that is `None` or `()` is left out.
     """
+    if type(value) in _PLAIN:
+        return value
     if has(type(value)):
         named = {one.name: getattr(value, one.name) for one in fields(type(value))}
         return {
@@ -71,11 +75,25 @@ def dump(value: Mapping[str, Any] | list[Any] | None) -> bytes:
     Raises:
         ValueError: it is nested too deeply.
     """
-    with suppress(TypeError):
-        return orjson.dumps(value)
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, RecursionError):
+        pass
     with suppress(RecursionError):
         return json.dumps(value, separators=(",", ":")).encode()
     raise ValueError("nested too deeply")
+
+
+def dump_lines(values: Sequence[Any]) -> bytes:
+    """Return values as JSON, one a line.
+
+    Raises:
+        ValueError: one is nested too deeply.
+    """
+    try:
+        return _encoder.encode_lines(values)
+    except (UnicodeEncodeError, RecursionError):
+        return b"".join(dump(value) + b"\n" for value in values)
 
 
 def load(text: bytes) -> Any:
@@ -84,9 +102,10 @@ def load(text: bytes) -> Any:
     Raises:
         ValueError: it is not JSON, or is nested too deeply.
     """
-    if _LONG_INTEGER not in text.translate(_DIGITS):
-        with suppress(orjson.JSONDecodeError):
-            return orjson.loads(text)
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
     with suppress(ValueError, RecursionError):
         return json.loads(
             text.decode(errors="surrogatepass"), parse_constant=_refuse, parse_float=_finite

@@ -24,18 +24,17 @@ silently. A cursor that is not a time is followed as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self, TypeGuard
 
 from attrs import Factory, define, evolve
 
-from .answers import Listing
+from .answers import Listing, all_fit
 from .api_json import dump, to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
-from .models import Review
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
@@ -119,12 +118,11 @@ class _Mark:
         """Return whether the walk has not come to that review yet."""
         return time < self.time or (time == self.time and review_id not in self.ids)
 
-    def move(self, rows: Iterable[tuple[int, str]]) -> None:
-        for time, review_id in rows:
-            if time < self.time:
-                self.time, self.ids = time, set()
-            if time == self.time:
-                self.ids.add(review_id)
+    def move(self, rows: Sequence[tuple[int, str]]) -> None:
+        oldest = min(rows, default=(_NEVER, ""))[0]
+        if oldest < self.time:
+            self.time, self.ids = oldest, set()
+        self.ids.update(review_id for time, review_id in rows if time == self.time)
 
 
 # The cursor of a walk: the server's cursor, and the saved state of the walk.
@@ -265,7 +263,7 @@ class Walk:
         Raises:
             PaginationError: the server's cursors lead nowhere.
         """
-        if all(isinstance(review, Review) for review in page.reviews):
+        if all_fit(page.reviews):
             rows = [Row(raw["id"], raw["updatedAt"], raw["createdAt"]) for raw in page.raw]
             places: Sequence[int] = range(len(rows))
             others: list[int] = []
@@ -367,8 +365,8 @@ class Walk:
             self._head = rows
             self._newest = self._newest or max(row.updated for row in rows)
         self._pages += 1
-        self._updated.move((row.updated, row.id) for row in new)
-        self._created.move((row.created, row.id) for row in new)
+        self._updated.move([(row.updated, row.id) for row in new])
+        self._created.move([(row.created, row.id) for row in new])
         for row in rows:
             self._recent.pop(row.id, None)
             self._recent[row.id] = row.updated

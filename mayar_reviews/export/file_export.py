@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from attrs import evolve, field, frozen
 
 from mayar_reviews import (
@@ -38,9 +39,12 @@ from .update import Update
 if TYPE_CHECKING:
     from mayar_reviews import ReviewsClient
 
+# What a kill makes an export fetch again. A sync takes as long as fetching a page from nearby.
+_SYNC_EVERY = 1.0
 # Other tasks run after so many lines, so these must take milliseconds only.
 _LINES_AT_ONCE = 250
 DAMAGE = (
+    msgspec.DecodeError,
     ValueError,
     LookupError,
     TypeError,
@@ -89,12 +93,15 @@ class FileExport:
                 separator=None if layout.separator == "," else layout.separator,
             ),
         )
-        self._progress = ProgressReporter(selection.payment_link_id, settings.on_progress)
+        self._progress = ProgressReporter(
+            selection.payment_link_id, settings.on_progress, before_wait=self._sync
+        )
         self._patience = Patience(settings.health, self._progress.report)
         self._client = patient_client(settings.client, self._progress, self._patience)
         self._resumed_from: int | None = None
         self._changed: int | None = None
         self._has_asked = False
+        self._next_sync: asyncio.TimerHandle | None = None
 
     def check_arguments(self) -> None:
         """Check the arguments, without looking at the disk.
@@ -168,6 +175,7 @@ class FileExport:
             if isinstance(error, AuthenticationError):
                 health.rejected_key = error
         finally:
+            self._sync()
             journal.close()
             self.release()
         state = journal.state
@@ -219,39 +227,50 @@ class FileExport:
     async def _fetch(self) -> None:
         """Bring the rest of the list into the journal."""
         journal, progress = self._journal, self._progress
+        loop = asyncio.get_running_loop()
         gaps: Gaps = ()
-        is_told = True
         pages = self._selection.patient_pages(self._client, self._patience, journal.state.cursor)
         try:
             async with aclosing(pages):
                 async for page in pages:
                     journal.append(page)
-                    progress.written = journal.state.written
                     progress.pages += 1
                     # The last page is safe when the state says that it was the last.
-                    is_told = page.has_more
-                    if is_told:
-                        progress.report()
+                    if page.has_more:
+                        self._next_sync = self._next_sync or loop.call_later(
+                            _SYNC_EVERY, self._sync
+                        )
                         await self._ask_for_total()
         except IncompleteListError as error:
             gaps = gaps_in_milliseconds(error.gaps)
         journal.finish_fetching(gaps)
-        progress.total = journal.state.written
-        if not is_told:
+        told, written = (progress.written, progress.total), journal.state.written
+        progress.written = progress.total = written
+        if told != (written, written):
             progress.report()
+
+    def _sync(self) -> None:
+        """Make safe what was fetched, and tell it: before each wait, and a second after a page."""
+        if self._next_sync is not None:
+            self._next_sync.cancel()
+            self._next_sync = None
+        if self._journal.sync():
+            self._progress.written = self._journal.state.written
+            self._progress.report()
 
     async def _ask_for_total(self) -> None:
         """Ask the statistics once how many reviews there will be, if anybody wants to know."""
-        state, selection = self._journal.state, self._selection
-        if state.total is not None or self._has_asked or not selection.is_active_only:
+        journal, selection = self._journal, self._selection
+        if journal.state.total is not None or self._has_asked or not selection.is_active_only:
             return
         self._has_asked = True
         if self._settings.on_progress is None:
             return
+        self._sync()
         with suppress(MayarError):
             counted = await selection.count(self._client, patient=False)
-            self._journal.state = evolve(state, total=sum(counted.values()))
-            self._progress.total = self._journal.state.total
+            journal.state = evolve(journal.state, total=sum(counted.values()))
+            self._progress.total = journal.state.total
 
     async def _fetch_update(self) -> None:
         """Bring into the journal what has changed since the output was made."""

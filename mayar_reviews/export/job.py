@@ -44,7 +44,7 @@ async def export_reviews(
 
     The export is patient. It waits for the rate limit. Once the API has answered, it waits out
     failures of up to an hour. If it ends early, even by a kill or a power cut, the same call with
-    `resume=True` continues after the last page that was written.
+    `resume=True` continues where it was: what came in the last second may be fetched again.
 
     Args:
         client: its session, key and rate limit are used; its deadline is not.
@@ -72,8 +72,8 @@ async def export_reviews(
         verify: compare with the statistics when the file is finished. They can be old or out of
             order: then `complete` is `None`, and `.not_verified` says why.
         concurrency: how many products are exported at a time, at least 1.
-        on_progress: called with an `ExportProgress` after each page and before each wait. What
-            it raises is logged.
+        on_progress: called with an `ExportProgress` at most a second after each page, when it is
+            safe on the disk, and before each wait. What it raises is logged.
 
     Returns:
         The result for each file. For several products this includes failed ones: see `.failed`.

@@ -1,15 +1,16 @@
 """The journal of one output: the pages fetched so far, and a state that says what is safe.
 
-A page is written and synced first. Then a new state, which counts the page, replaces the old one.
-So a kill at any moment leaves a state that is true. Bytes after the state's offset are part of a
-page that was never reported; the next run cuts them off.
+Pages are written as they come, and made safe together: the journal is synced, then a new state,
+which counts them, replaces the old one. So a kill or a power cut at any moment leaves a state that
+is true. Bytes after the state's offset are of pages that were never reported; the next run cuts
+them off.
 
 An update starts a new journal and saves its state only at the end. After a kill, the old state is
 valid and the new journal is ignored.
 
-The calls block the event loop for a few small syncs a page, and the rate limit lets about one
-page pass in a second or so. Threads would free the loop for those milliseconds, but then a
-cancellation could fall between a page and its state.
+The calls block the event loop for three small syncs, at most once a second or so. Threads would
+free the loop for those milliseconds, but then a cancellation could fall between a page and its
+state.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ class Journal:
         """What is safe."""
         self._output = output
         self._state_path = output.with_name(f"{output.name}.state.json")
+        self._fetched: State | None = None
+        """What will be safe after the next sync; `None`: everything is."""
+        self._failure: OSError | None = None
         self._file: BinaryIO | None = None
         self._offset = 0
         self._checked_owner = False
@@ -132,16 +136,17 @@ class Journal:
         self._file, self._offset = self._open(0), 0
 
     def append(self, page: ReviewPage) -> None:
-        """Make the rows of a page safe: first the reviews, then the state that counts them.
+        """Write the rows of a page, for `sync` to make them safe.
 
-        Opens the journal first, if it is closed. A run that gets no page changes nothing. After
-        the last page, which has no cursor, `finish_fetching` saves the state.
+        Opens the journal first, if it is closed. A run that gets no page changes nothing.
 
         Raises:
             ExportError: a review cannot be written, or is of another store.
-            OSError: the disk failed.
+            OSError: the disk failed, now or at the last `sync`.
         """
-        rows, cursor = rows_of(page), page.next_starting_after
+        if self._failure is not None:
+            raise self._failure
+        rows, before = rows_of(page), self._fetched or self.state
         owners = self._add_owners(rows)
         lines = json_lines(rows)
         if self._file is None:
@@ -150,18 +155,28 @@ class Journal:
             self.state.save(self._state_path)
             self._file = self._open(self.state.offset)
         self._file.write(lines)
-        sync(self._file)
-        state = evolve(
-            self.state,
+        self._fetched = evolve(
+            before,
             owners=owners,
-            cursor=cursor or self.state.cursor,
-            written=self.state.written + len(rows),
-            offset=self.state.offset + len(lines),
-            has_invalid=self.state.has_invalid or bool(page.invalid),
+            cursor=page.next_starting_after or before.cursor,
+            written=before.written + len(rows),
+            offset=before.offset + len(lines),
+            has_invalid=before.has_invalid or bool(page.invalid),
         )
-        if cursor is not None:
-            state.save(self._state_path)
-        self.state = state
+
+    def sync(self) -> bool:
+        """Make every page safe that was appended. Return whether there was one, and it is safe.
+
+        A disk that fails is told by the next `append` or `finish_fetching`.
+        """
+        if self._fetched is None or self._failure is not None:
+            return False
+        try:
+            self.save()
+        except OSError as error:
+            self._failure = error
+            return False
+        return True
 
     def finish_fetching(self, gaps: Gaps) -> None:
         """Record that every page is in the journal."""
@@ -196,19 +211,26 @@ class Journal:
         return tuple(dict.fromkeys((*self.state.gaps, *gaps)))
 
     def save(self, **changes: Any) -> None:
-        """Change fields of the state."""
-        state = evolve(self.state, **changes)
+        """Change fields of the state, and make the pages safe that were appended before."""
+        if self._failure is not None:
+            raise self._failure
+        fetched, self._fetched = self._fetched, None
+        if fetched is not None:
+            assert self._file is not None
+            sync(self._file)
+        state = evolve(fetched or self.state, **changes)
         state.save(self._state_path)
         self.state = state
 
     def _add_owners(self, rows: Rows) -> tuple[str, ...]:
         """Return the owners with those of a page; check the first page of a later run."""
-        of_page = dict.fromkeys(
-            hashlib.sha256(owner.encode(errors="surrogatepass")).hexdigest()[:16]
-            for raw in rows
-            if (owner := value_of(raw, "userId", str)) is not None
-        )
-        known = self.state.owners
+        owners = {value_of(raw, "userId", str): None for raw in rows}
+        of_page = {
+            hashlib.sha256(owner.encode(errors="surrogatepass")).hexdigest()[:16]: None
+            for owner in owners
+            if owner is not None
+        }
+        known = (self._fetched or self.state).owners
         if of_page and known and not self._checked_owner and not of_page.keys() & set(known):
             raise ExportError(
                 f"{self._output} belongs to another store than this API key: use that store's "

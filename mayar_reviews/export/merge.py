@@ -11,8 +11,9 @@ from array import array
 from collections import Counter
 from collections.abc import Generator, Iterator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+import msgspec
 from attrs import Factory, define
 
 from mayar_reviews import ReviewStatus
@@ -37,6 +38,19 @@ def _numbers() -> array[int]:
     return array("q")
 
 
+class _Line(msgspec.Struct, rename="camel", gc=False):
+    """What is read of a review that is as documented: msgspec passes over the rest."""
+
+    id: str
+    rating: int
+    status: str
+    updated_at: int
+    created_at: int
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
 @define
 class _Order:
     """Whether a list may be sorted by one of its times, newest first."""
@@ -47,8 +61,10 @@ class _Order:
 
     def see(self, time: int) -> None:
         # A time newer than all before it starts another read of the head of the list.
-        self.broken |= self.last is not None and self.last < time <= self.newest
-        self.last, self.newest = time, max(time, self.newest)
+        if self.last is not None and self.last < time <= self.newest:
+            self.broken = True
+        self.last = time
+        self.newest = max(self.newest, time)
 
 
 @define
@@ -82,25 +98,31 @@ class Index:
             boundary: where the reviews of an older export begin, if there are any.
 
         Raises:
-            ValueError, LookupError, TypeError, AttributeError: a line is not a review.
+            ValueError, LookupError, TypeError, AttributeError, msgspec.DecodeError: a line is not
+                a review.
         """
         offset = 0
         for line in journal:
             if offset == boundary:
                 self._by_updated.last = self._by_created.last = None
-            self._take(load(line), offset, is_old=boundary is not None and offset >= boundary)
+            self._take(line, offset, is_old=boundary is not None and offset >= boundary)
             offset += len(line)
             yield
 
-    def _take(self, raw: Any, offset: int, *, is_old: bool) -> None:
+    def _take(self, line: bytes, offset: int, *, is_old: bool) -> None:
         is_timed = True
         if self.checks:
+            raw = load(line)
             key = self._last = Row.of(raw, self._last)
             kind = value_of(raw, "rating", int), value_of(raw, "status", str) not in _NOT_COUNTED
             fault, is_timed = fault_of(raw), has_times(raw)
         else:
-            key = Row(raw["id"], raw["updatedAt"], raw["createdAt"])
-            kind, fault = (raw["rating"], raw["status"] not in _NOT_COUNTED), None
+            try:
+                known = _decode(line)
+            except msgspec.DecodeError:  # half of a surrogate pair
+                known = msgspec.convert(load(line), _Line)
+            key = Row(known.id, known.updated_at, known.created_at)
+            kind, fault = (known.rating, known.status not in _NOT_COUNTED), None
         if is_timed:
             self._by_updated.see(key.updated)
             self._by_created.see(key.created)
@@ -150,10 +172,13 @@ class Index:
             places = sorted(places, key=lambda place: -self.updated[place])
         elif not self._by_created.broken:
             places = sorted(places, key=lambda place: -self.created[place])
+        position = -1
         for place in places:
-            if journal.tell() != self.offsets[place]:
+            if position != self.offsets[place]:
                 journal.seek(self.offsets[place])
-            yield journal.readline()
+            line = journal.readline()
+            position = self.offsets[place] + len(line)
+            yield line
 
     @property
     def ratings(self) -> Counter[int]:

@@ -16,7 +16,10 @@ _log = logging.getLogger("mayar_reviews")
 
 @frozen
 class ExportProgress:
-    """The argument of `on_progress`, which is called after each page and before each wait."""
+    """The argument of `on_progress`, which is called when pages are safe and before each wait.
+
+    Pages are made safe together: at most a second after they came, and before each wait.
+    """
 
     payment_link_id: str | None
     """The product; `None`: the whole store."""
@@ -29,7 +32,7 @@ class ExportProgress:
     where there is more than one page."""
     waiting: str | None = None
     """Why the export waits: `rate limit`, `retry` (by the client) or `outage` (the client gave
-    up on a page). `None`: it does not wait, a page was written."""
+    up on a page). `None`: it does not wait, pages were written."""
     seconds: float = 0.0
     """How long the wait will take at least."""
     failure: str | None = None
@@ -42,6 +45,8 @@ class ProgressReporter:
 
     payment_link_id: str | None
     on_progress: Callable[[ExportProgress], object] | None
+    before_wait: Callable[[], object] = lambda: None
+    """Called before a wait is reported."""
     written: int = 0
     pages: int = 0
     requests: int = 0
@@ -58,6 +63,8 @@ class ProgressReporter:
         self, waiting: str | None = None, seconds: float = 0.0, failure: str | None = None
     ) -> None:
         """Call `on_progress`; log what it raises."""
+        if waiting is not None:
+            self.before_wait()
         if self.on_progress is None:
             return
         progress = ExportProgress(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mayar_reviews import ExportError, InvalidArgumentError, ResponseError, Review, ReviewPage
-from mayar_reviews.api_json import dump
+from mayar_reviews.api_json import dump_lines
 from mayar_reviews.checks import check_id
 from mayar_reviews.converter import structure
 from mayar_reviews.walk import Row, keys_of
@@ -63,7 +63,7 @@ def json_lines(rows: Rows) -> bytes:
         ExportError: a review is nested too deeply to be written.
     """
     try:
-        return b"".join(dump(raw) + b"\n" for raw in rows)
+        return dump_lines(rows)
     except ValueError:
         pass  # raise outside: this exception's frames hold the reviews
     raise ExportError("a review is nested too deeply to be written")

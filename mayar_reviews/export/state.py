@@ -109,7 +109,7 @@ class State:
 
     def save(self, path: Path) -> None:
         """Replace the state file."""
-        # The standard library's JSON: ids may hold what orjson refuses.
+        # The standard library's JSON: ids may hold what msgspec refuses.
         text = json.dumps({"version": _VERSION, **asdict(self)})
         with replacing(path) as file:
             file.write(text.encode())

@@ -16,7 +16,7 @@ import pytest
 
 from mayar_reviews import ExportError, InvalidArgumentError
 from mayar_reviews.export import ExportProgress, export_reviews
-from tests.support.export_shop import ids, newest_first, shop, state_of
+from tests.support.export_shop import WaitingBudget, ids, newest_first, shop, state_of
 
 posix = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs fork and /proc")
 
@@ -72,12 +72,12 @@ async def test_a_page_is_synced_before_the_state_that_counts_it(
 ) -> None:
     calls = Calls(monkeypatch)
     pages: list[list[tuple[str, str, int]]] = []
-    async with shop() as (_, client):
+    async with shop(rate_limit=WaitingBudget()) as (_, client):
         await export_reviews(
             client,
             "kelas-web",
             tmp_path / "out",
-            on_progress=lambda _: pages.append(calls.take()),
+            on_progress=lambda progress: progress.waiting or pages.append(calls.take()),
         )
     first, *rest = [[call[:2] for call in page] for page in pages]
     # Before the first page: a state, and the name of the journal in its directory.
@@ -116,6 +116,94 @@ async def test_the_journal_is_removed_after_the_output_is_synced(
     ]
     synced = next(size for call, name, size in calls.made if name == "out.tmp")
     assert synced == (tmp_path / "out").stat().st_size
+
+
+# --- power cuts --------------------------------------------------------------------------------
+
+
+class Disk:
+    """A directory that forgets, when the power fails, what was not synced.
+
+    `moments` has one directory for each moment at which the power could have failed: right after
+    each call that matters to the disk, and whenever progress was told.
+    """
+
+    def __init__(self, directory: Path, patch: pytest.MonkeyPatch, *, names_first: bool) -> None:
+        self.directory = directory
+        self.moments: list[tuple[int, Path]] = []
+        """How many reviews were told to be safe, and what is left."""
+        self._names_first = names_first
+        self._told = 0
+        self._data: dict[int, bytes] = {}
+        self._names: dict[str, int] = {}
+        self._open: list[int] = []  # so that no number of a file is used twice
+        fsync = os.fsync
+
+        def record_fsync(descriptor: int) -> None:
+            fsync(descriptor)
+            if directory.samefile(f"/proc/self/fd/{descriptor}"):
+                self._names = self._current_names()
+            else:
+                self._open.append(os.dup(descriptor))
+                number = os.fstat(descriptor).st_ino
+                self._data[number] = Path(f"/proc/self/fd/{descriptor}").read_bytes()
+            self._pass()
+
+        def then(call: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapped(*args: Any) -> None:
+                call(*args)
+                self._pass()
+
+            return wrapped
+
+        patch.setattr(os, "fsync", record_fsync)
+        patch.setattr(os, "replace", then(os.replace))
+        patch.setattr(os, "unlink", then(os.unlink))
+
+    def _current_names(self) -> dict[str, int]:
+        return {one.name: one.inode() for one in os.scandir(self.directory)}
+
+    def _pass(self) -> None:
+        left = self.directory.with_name(f"cut-{len(self.moments)}")
+        left.mkdir()
+        names = self._current_names() if self._names_first else self._names
+        for name, number in names.items():
+            (left / name).write_bytes(self._data.get(number, b""))
+        self.moments.append((self._told, left))
+
+    def on_progress(self, progress: ExportProgress) -> None:
+        self._told = progress.written
+        self._pass()
+
+    def close(self) -> None:
+        for descriptor in self._open:
+            os.close(descriptor)
+
+
+@posix
+@pytest.mark.parametrize("names_first", [False, True])
+@pytest.mark.parametrize("budget", [None, WaitingBudget()])
+@pytest.mark.parametrize("format", ["jsonl", pytest.param("csv", marks=pytest.mark.slow)])
+async def test_a_power_cut_loses_nothing_that_was_told(
+    tmp_path: Path, format: Any, budget: Any, names_first: bool
+) -> None:
+    """Some file systems write names before data. Either way a resume makes the file whole."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    async with shop(30, rate_limit=budget) as (_, client):
+        options: dict[str, Any] = {"format": format, "page_size": 10}
+        with pytest.MonkeyPatch.context() as patch:
+            disk = Disk(directory, patch, names_first=names_first)
+            await export_reviews(
+                client, "kelas-web", directory / "out", on_progress=disk.on_progress, **options
+            )
+        disk.close()
+        whole = (directory / "out").read_bytes()
+        assert {told for told, _ in disk.moments} == ({0, 10, 20, 30} if budget else {0, 10, 30})
+        for told, left in disk.moments:
+            report = await export_reviews(client, "kelas-web", left / "out", resume=True, **options)
+            assert (report.files[0].resumed_from or 0) >= told
+            assert (left / "out").read_bytes() == whole
 
 
 # --- kills -----------------------------------------------------------------------------------
@@ -204,7 +292,7 @@ def failing(call: Callable[..., Any], n: int, number: int) -> Callable[..., Any]
 )
 async def test_a_disk_that_is_full_at_any_sync(tmp_path: Path, format: Any) -> None:
     """The error says so, the state is true, and a resume makes the file whole."""
-    async with shop() as (_, client):
+    async with shop(rate_limit=WaitingBudget()) as (_, client):
         await export_reviews(client, "kelas-web", tmp_path / "whole", format=format)
         whole = (tmp_path / "whole").read_bytes()
         n = failures = 0
@@ -225,14 +313,14 @@ async def test_a_disk_that_is_full_at_any_sync(tmp_path: Path, format: Any) -> N
             failures += 1
             assert isinstance(failure.__cause__, OSError)
             assert "No space left on device" in str(failure)
-            safe = told[-1].written if told else 0
+            safe = told[-1].written
             assert failure.written == safe
             if safe:
                 assert state_of(path)["written"] >= safe
             await export_reviews(client, "kelas-web", path, format=format, resume=True)
             assert path.read_bytes() == whole
-    # Three before the first page, three for each page. Two to say that all are there, one for the
-    # journal's name, four for the output. Two for what an update needs.
+    # Three before the first page, three for each page. Two to say that all are there, one for
+    # the journal's name, four for the output. Two for what an update needs.
     assert failures == 3 + 9 + 2 + 1 + 4 + (0 if format == "jsonl" else 2)
 
 
@@ -240,7 +328,7 @@ async def test_a_disk_that_is_full_within_a_page(tmp_path: Path) -> None:
     """The part that was written is cut off by a resume."""
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
-    async with shop() as (_, client):
+    async with shop(rate_limit=WaitingBudget()) as (_, client):
         await export_reviews(client, "kelas-web", tmp_path / "whole")
         size = (tmp_path / "whole").stat().st_size
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -252,7 +252,7 @@ def test_a_conversion_is_made_in_one_step_for_each_review(tmp_path: Path, format
     (tmp_path / "journal").write_bytes(line * 5100)
     assert convert(tmp_path / "journal", tmp_path / "out", format) == 5100
     if format == "parquet":
-        assert parquet.ParquetFile(tmp_path / "out").num_row_groups == 2
+        assert parquet.ParquetFile(tmp_path / "out").num_row_groups == 3
 
 
 def test_parquet_leaves_out_nulls_in_lists_and_keeps_unknown_fields_in_raw(tmp_path: Path) -> None:

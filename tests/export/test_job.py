@@ -11,7 +11,7 @@ import pytest
 from mayar_reviews import InvalidArgumentError, NotFoundError, RateLimit
 from mayar_reviews.export import ExportProgress, export_reviews
 from tests.support.clock import virtual_time
-from tests.support.export_shop import ids, newest_first, refusal, shop
+from tests.support.export_shop import WaitingBudget, ids, newest_first, refusal, shop
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_products_are_exported_at_the_same_time_under_one_rate_limit(
 @virtual_time
 async def test_a_cancellation_ends_every_product(tmp_path: Path) -> None:
     """It takes no time, and each product can be resumed."""
-    async with shop() as (fake, client):
+    async with shop(rate_limit=WaitingBudget()) as (fake, client):
         fake.seed("kelas-dua", 120)
         task: asyncio.Task[Any] | None = None
         cancelled_at: list[float] = []

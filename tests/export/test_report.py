@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,8 @@ import pytest
 
 from mayar_reviews import ExportError
 from mayar_reviews.export import ExportProgress, ExportReport, FileReport, export_reviews
-from tests.support.export_shop import ids, journal_of, shop
+from tests.support.clock import virtual_time
+from tests.support.export_shop import WaitingBudget, ids, journal_of, shop
 
 
 async def test_progress_is_reported_when_a_page_is_safe(tmp_path: Path) -> None:
@@ -19,16 +23,41 @@ async def test_progress_is_reported_when_a_page_is_safe(tmp_path: Path) -> None:
     sizes: list[int] = []
 
     def on_progress(progress: ExportProgress) -> None:
-        told.append(progress)
-        sizes.append(len(ids(journal_of(tmp_path / "out.jsonl"))))
+        if progress.waiting is None:
+            told.append(progress)
+            sizes.append(len(ids(journal_of(tmp_path / "out.jsonl"))))
 
-    async with shop() as (_, client):
+    async with shop(rate_limit=WaitingBudget()) as (_, client):
         await export_reviews(client, "kelas-web", tmp_path / "out.jsonl", on_progress=on_progress)
     assert told == [
         ExportProgress("kelas-web", written, pages, total)
         for written, pages, total in ((50, 1, None), (99, 2, 120), (120, 3, 120))
     ]
     assert sizes == [50, 99, 120]
+
+
+@virtual_time
+async def test_pages_are_told_together_a_second_after_the_first_of_them(tmp_path: Path) -> None:
+    """A sync takes longer than a page, so a fast list is synced once a second."""
+    told: list[tuple[float, int]] = []
+
+    class Unhurried(WaitingBudget):
+        @asynccontextmanager
+        async def slot(self, *_: object) -> AsyncGenerator[None, None]:
+            await asyncio.sleep(0.3)
+            yield
+
+    async with shop(1000, rate_limit=Unhurried()) as (_, client):
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await export_reviews(
+            client,
+            "kelas-web",
+            tmp_path / "out",
+            on_progress=lambda one: told.append((round(loop.time() - start, 3), one.pages)),
+        )
+    # The first page is told before the statistics are asked for the total.
+    assert told == [(0.3, 1), (1.9, 5), (3.1, 9), (4.3, 13), (5.5, 17), (6.7, 21)]
 
 
 @pytest.mark.parametrize("there", [0, 1, 50])

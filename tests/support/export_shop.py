@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,35 @@ from mayar_reviews import (
     InvalidArgumentError,
     ReviewsClient,
 )
-from mayar_reviews.export import ExportProgress, export_reviews
+from mayar_reviews.export import export_reviews
 from mayar_reviews.testing import FakeMayar
 
 KEY = "a-key-that-must-stay-home"
 PRODUCT = "kelas-web"
+
+
+class WaitingBudget:
+    """A budget that tells of a wait before each request: so each page is made safe at once.
+
+    Args:
+        every: tell of a wait before each so-many-th request only.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self._every = every
+        self._requests = 0
+
+    @asynccontextmanager
+    async def slot(
+        self, until: float | None = None, on_wait: Callable[[float], None] | None = None
+    ) -> AsyncGenerator[None, None]:
+        self._requests += 1
+        if on_wait is not None and self._requests % self._every == 0:
+            on_wait(0.0)
+        yield
+
+    async def pause(self, seconds: float) -> None:
+        """Is not needed."""
 
 
 @asynccontextmanager
@@ -77,15 +101,9 @@ STORE = "*.reviews.jsonl.gz"
 
 async def interrupt(client: ReviewsClient, fake: FakeMayar, output: Path, **options: Any) -> None:
     """Export two pages of 20. The API refuses the third."""
-
-    def on_progress(progress: ExportProgress) -> None:
-        if progress.pages == 2:
-            fake.fail_next(401)
-
+    fake.before_list(2, lambda: fake.fail_next(401))
     with pytest.raises(ExportError) as caught:
-        await export_reviews(
-            client, PRODUCT, output, page_size=20, on_progress=on_progress, **options
-        )
+        await export_reviews(client, PRODUCT, output, page_size=20, **options)
     assert isinstance(caught.value.__cause__, AuthenticationError)
     assert caught.value.written == 40
 

@@ -23,7 +23,7 @@ from typing import Any
 from mayar_reviews.export import export_reviews
 from mayar_reviews.testing import FakeMayar
 
-from .export_shop import FINISHED, KEY, STORE, left_of, shop
+from .export_shop import FINISHED, KEY, STORE, WaitingBudget, left_of, shop
 
 CALLS = ("fsync", "replace", "unlink")
 
@@ -33,8 +33,11 @@ with socket.create_server(("127.0.0.1", 0)) as free:
     PORT = free.getsockname()[1]
 
 
-async def export(path: Path, format: Any, seed: int, page_size: int, **options: Any) -> None:
-    async with shop(seed, mayar=FakeMayar(KEY, port=PORT)) as (_, client):
+async def export(
+    path: Path, format: Any, seed: int, page_size: int, *, sync_every: int = 1, **options: Any
+) -> None:
+    budget = WaitingBudget(sync_every)
+    async with shop(seed, mayar=FakeMayar(KEY, port=PORT), rate_limit=budget) as (_, client):
         await export_reviews(
             client,
             "kelas-web",
@@ -166,7 +169,7 @@ def at_random(directory: Path, format: Any) -> None:
             # A timer of CPU time, so that a busy machine changes nothing. SIGPROF ends a process
             # as SIGKILL does. A timer of 0 is off.
             signal.setitimer(signal.ITIMER_PROF, kill_after)
-            asyncio.run(export(path, format, seed=400, page_size=1))
+            asyncio.run(export(path, format, seed=400, page_size=1, sync_every=5))
 
         return ended(child(work))
 
