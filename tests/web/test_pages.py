@@ -23,7 +23,7 @@ def ids(html: str) -> list[str]:
 
 def following(html: str) -> str | None:
     """Where the button for older reviews leads."""
-    found = re.search('id="more" rel="next" href="([^"]+)"', html)
+    found = re.search('id="more" rel="next nofollow" href="([^"]+)"', html)
     return found and PAGE + unescape(found[1])
 
 
@@ -173,7 +173,7 @@ async def test_the_language_is_the_one_the_browser_likes_best(
     """If the shop does not have it: Indonesian."""
     async with visitor.get(PAGE, headers={"Accept-Language": asked}) as answer:
         html = await answer.text()
-        assert answer.headers["Vary"] == "Accept-Language"
+        assert "Accept-Language" in answer.headers["Vary"]
     assert f'<html lang="{language}">' in html
     assert ("1 Januari 2025" in html) == (language == "id")
 
