@@ -104,6 +104,8 @@ def page(
     site.served += 1
     cookie = get_cookie(request, "notice")
     notice = site.seals.open_stamped("notice", cookie, 60) if cookie else None
+    if notice is not None and (notice["where"] != request.rel_url.raw_path_qs or status != 200):
+        notice = None  # it waits for its page: a browser may be asked for the password first
     path = path if len(path := request.rel_url.raw_path_qs) < 1000 else "/"
     render = site.render if private or notice is not None else site.render_once
     body = render(template, words_for(request), path, notice, **context)
@@ -116,7 +118,7 @@ def page(
         charset="utf-8",
         headers={"Cache-Control": "no-store"},
     )
-    if cookie:
+    if notice is not None:
         response.del_cookie(
             _full_name(request, "notice"), secure=_is_secure(request), httponly=True, samesite="Lax"
         )
@@ -178,7 +180,8 @@ def leave(
     """Send the visitor to another page, which shows the notice once."""
     response = web.Response(status=303, headers={"Location": where})
     if notice is not None:
-        set_cookie(request, response, "notice", request.app[SITE].seals.stamp("notice", notice))
+        text = request.app[SITE].seals.stamp("notice", {**notice, "where": where})
+        set_cookie(request, response, "notice", text)
     return response
 
 

@@ -3,8 +3,10 @@ const panel = document.querySelector(".panel");
 const crowd = document.querySelector("#crowd");
 const product = document.querySelector("[data-product]")?.dataset.product ?? "";
 
+const get = (path) => fetch(location.origin + path); // an address with a password in it is refused
+
 async function look() {
-  const state = await (await fetch(`/demo/state?product=${encodeURIComponent(product)}`)).json();
+  const state = await (await get(`/demo/state?product=${encodeURIComponent(product)}`)).json();
   const show = (name, text) => (document.querySelector(`#figure-${name}`).textContent = text);
   show("served", state.served.toLocaleString(document.documentElement.lang));
   show("spent", `${state.spent} / ${state.limit}`);
@@ -20,7 +22,7 @@ async function look() {
 async function refresh() {
   const shown = document.querySelector("#freshness");
   if (!shown) return;
-  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  const page = new DOMParser().parseFromString(await (await get(location.pathname + location.search)).text(), "text/html");
   const now = page.querySelector("#freshness");
   if (now && now.innerHTML !== shown.innerHTML) shown.innerHTML = now.innerHTML;
 }
@@ -28,7 +30,7 @@ async function refresh() {
 panel.querySelector("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const body = new URLSearchParams({ mood: event.submitter.value });
-  await fetch("/demo/mood", { method: "POST", body, redirect: "manual" });
+  await fetch(`${location.origin}/demo/mood`, { method: "POST", body, redirect: "manual" });
   await look();
 });
 
@@ -43,5 +45,5 @@ async function forever(milliseconds, work) {
 }
 forever(1000, () => Promise.all([look(), crowd.checked ? refresh() : null]));
 forever(100, async () => {
-  if (crowd.checked) await Promise.all(Array.from({ length: 10 }, () => fetch("/" + (product && `products/${product}`))));
+  if (crowd.checked) await Promise.all(Array.from({ length: 10 }, () => get("/" + (product && `products/${product}`))));
 });
