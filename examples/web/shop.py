@@ -105,9 +105,9 @@ class Shop:
     Reading is answered from the cache where it can be, and a view waits three seconds at most.
     Writing may take longer: an interrupted creation wants to be looked for.
 
-    Reading and writing have shares of one budget, so that no visitor, however fast, keeps buyers
-    and moderators from theirs: of 20 requests a minute reading may take 12, older pages 6 of these;
-    writing has 8, forms 6 of these.
+    Each has a share of one budget, so that no visitor, however fast, keeps buyers and moderators
+    from theirs. Of 20 requests a minute pages of reviews take 12 at most (older pages 6 of these)
+    and forms 6. So moderation has 2 whatever happens, and may take 12.
 
     Args:
         client: belongs to the shop; it is not closed here.
@@ -122,14 +122,15 @@ class Shop:
             return RateLimit(max(1, settings.requests * of_twenty // 20), 60, within=within)
 
         whole = budget or RateLimit(settings.requests, 60)
-        reading, writing = share(12, whole), share(8, whole)
+        reading, desk = share(12, whole), share(12, whole)
         hasty = RetryPolicy(backoff_initial=0.1, backoff_max=0.8)
         reader = client.with_options(timeout=4.0, deadline=8.0, retry=hasty)
         writer = client.with_options(timeout=6.0, deadline=15.0)
         self._front = reader.with_options(rate_limit=reading)
         self._older = reader.with_options(rate_limit=share(6, reading))
-        self._desk = writer.with_options(rate_limit=writing)
-        self._forms = writer.with_options(rate_limit=share(6, writing))
+        self._forms = writer.with_options(rate_limit=share(6, whole))
+        self._desk_reader = reader.with_options(rate_limit=desk)
+        self._desk = writer.with_options(rate_limit=desk)
         self._settings = settings
         self._cache = Cache(settings.ttl)
         self._changes = Changes(settings.changes)
@@ -226,7 +227,9 @@ class Shop:
         self._changes.catch_up()
         return await self._cache.get(
             ("the store's reviews", status, cursor),
-            lambda: self._front.list_reviews(limit=PAGE_SIZE, status=status, starting_after=cursor),
+            lambda: self._desk_reader.list_reviews(
+                limit=PAGE_SIZE, status=status, starting_after=cursor
+            ),
             asyncio.get_running_loop().time(),
         )
 

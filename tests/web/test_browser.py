@@ -47,11 +47,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    """The README's command on a free port, ready to answer."""
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The README's command on a free port, ready to answer; the parameter is its `--ttl`."""
+    ttl = str(getattr(request, "param", 15))
     with socket.create_server(("127.0.0.1", 0)) as free:
         number: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "examples.web", "--demo", "--ttl", "1", "--port", str(number)]
+    command = [sys.executable, "-m", "examples.web", "--demo", "--ttl", ttl, "--port", str(number)]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             for _ in range(100):
@@ -301,6 +302,7 @@ def figure(browser: webdriver.Chrome, name: str) -> int:
     return int(re.sub(r"\D.*", "", text.replace(",", "")) or 0)
 
 
+@pytest.mark.parametrize("port", [1], indirect=True)
 def test_the_panel_shows_what_the_client_is_worth(browser: webdriver.Chrome, address: str) -> None:
     """Whatever Mayar does, pages are served, the budget holds, and no review comes twice."""
     browser.get(address + PRODUCT)
@@ -403,6 +405,7 @@ def test_every_page_is_good_to_look_at(
         )
         assert cut_off == [], f"{name} at 200 %"
         if width == 360:
+            browser.execute_script("document.querySelector('main').scrollIntoView()")
             keep_picture(browser, f"{name}-{width}-{scheme}-large")
     assert {"404" in entry["message"] for entry in console(browser)} == {True}
 
