@@ -22,6 +22,7 @@ PRODUCTS = {
     "kopi-gayo": "Kopi Gayo Sangrai Sedang, 250 g",
     "resep-nusantara": "Resep Nusantara: 40 Masakan Rumah",
 }
+PRICES = {"kelas-web-dasar": 349_000, "kopi-gayo": 92_000, "resep-nusantara": 129_000}
 BUYERS = tuple(f"pembeli{number}@example.com" for number in range(1, 6))
 PICTURES = "/static/demo/"
 MOODS = ("fine", "slow", "dropping", "down", "limited")
@@ -83,6 +84,7 @@ class Demonstration:
             secrets.token_bytes(32),
             media=(PICTURES, _UPLOADS),
             pictures={product: f"{PICTURES}{product}.svg" for product in PRODUCTS},
+            prices=PRICES,
             ttl=ttl,
             upload=self._upload,
         )

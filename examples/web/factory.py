@@ -31,12 +31,9 @@ def settings(ttl: float | None = None) -> Settings:
     if not products:
         raise SystemExit("PRODUCTS is missing: it must name what is sold, as 'id=Name; id=Name'")
     pictures = _pairs("PICTURES")
-    try:
-        requests = int(os.environ.get("REQUESTS_PER_MINUTE", "20"))
-    except ValueError:
-        requests = 0
+    requests = _number("REQUESTS_PER_MINUTE", os.environ.get("REQUESTS_PER_MINUTE", "20"))
     if requests < 4:
-        raise SystemExit("REQUESTS_PER_MINUTE must be a whole number, at least 4")
+        raise SystemExit("REQUESTS_PER_MINUTE must be at least 4")
     secret = os.environ.get("WEB_SECRET", "").encode()
     if not secret:
         _log.warning("WEB_SECRET is missing: forms that are open now can't be sent after a restart")
@@ -48,11 +45,18 @@ def settings(ttl: float | None = None) -> Settings:
         secret,
         media=("https://media.mayar.id/", *pictures.values()),
         pictures=pictures,
+        prices={product: _number("PRICES", text) for product, text in _pairs("PRICES").items()},
         ttl=ttl or 60.0,
         requests=requests,
         behind_proxy=os.environ.get("BEHIND_PROXY") == "1",
         changes=Path(changes) if changes else None,
     )
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise SystemExit(f"{name} must hold whole numbers, not {text!r}")
+    return int(text)
 
 
 def _pairs(name: str) -> dict[str, str]:

@@ -49,6 +49,7 @@ class Settings:
         secret: signs form tokens and cursors; processes that share an address share it.
         media: what the address of a picture must begin with to be shown.
         pictures: the address of a product's picture, for those that have one.
+        prices: in rupiah, for those whose price search engines should show.
         ttl: seconds for which a page of reviews is fresh.
         requests: how many a minute Mayar may be asked: 20, or this process's part of it.
         behind_proxy: whether to believe `X-Forwarded-For` and `X-Forwarded-Proto`.
@@ -62,6 +63,7 @@ class Settings:
     secret: bytes = field(repr=False)
     media: tuple[str, ...] = ("https://media.mayar.id/",)
     pictures: Mapping[str, str] = {}
+    prices: Mapping[str, int] = {}
     ttl: float = 60.0
     requests: int = 20
     behind_proxy: bool = False

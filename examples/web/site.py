@@ -67,7 +67,14 @@ class Site:
     ) -> bytes:
         """The text of a page."""
         text = self.templates.get_template(template).render(
-            words=words, languages=self.words, path=path, demo=self.demo, notice=notice, **context
+            words=words,
+            languages=self.words,
+            path=path,
+            demo=self.demo,
+            notice=notice,
+            pictures=self.settings.pictures,
+            prices=self.settings.prices,
+            **context,
         )
         # A message cut in the middle of an emoji cannot be encoded as it is.
         return text.encode(errors="replace")

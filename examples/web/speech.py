@@ -73,6 +73,10 @@ class Words:
         """A number, with one decimal if it is no whole one of its type."""
         return _number(number, "#,##0" if isinstance(number, int) else "0.0", self.language)
 
+    def price(self, rupiah: int) -> str:
+        """A price, such as Rp 149.000."""
+        return f"Rp\N{NO-BREAK SPACE}{self.decimal(rupiah)}"
+
     def count(self, total: int) -> str:
         """How many reviews there are, in words."""
         name = "one_review" if total == 1 else "many_reviews"

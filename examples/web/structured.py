@@ -11,13 +11,18 @@ from .shop import PublicReview
 
 
 def product(
-    name: str, picture: str | None, stats: ReviewStats, reviews: Sequence[PublicReview]
+    name: str,
+    picture: str | None,
+    price: int | None,
+    stats: ReviewStats,
+    reviews: Sequence[PublicReview],
 ) -> str:
     """The text of a `<script type="application/ld+json">`.
 
     Args:
         name: the product's.
-        picture: an absolute address; a relative one is left out.
+        picture: its address; without one there is no rich result.
+        price: in rupiah; without one it is a product that has reviews, but is not for sale.
         stats: of all its reviews.
         reviews: those on the page: what is marked up must be seen.
     """
@@ -25,7 +30,8 @@ def product(
         "@context": "https://schema.org",
         "@type": "Product",
         "name": name,
-        **({"image": picture} if picture and picture.startswith("https://") else {}),
+        **({"image": picture} if picture else {}),
+        **({"offers": _offer(price)} if price is not None else {}),
         "aggregateRating": {
             "@type": "AggregateRating",
             "ratingValue": stats.average,
@@ -37,6 +43,15 @@ def product(
     }
     # Nothing in it may end the element that holds it.
     return json.dumps(content).replace("<", "\\u003c")
+
+
+def _offer(price: int) -> dict[str, object]:
+    return {
+        "@type": "Offer",
+        "price": price,
+        "priceCurrency": "IDR",
+        "availability": "https://schema.org/InStock",
+    }
 
 
 def _review(review: PublicReview) -> dict[str, object]:

@@ -35,7 +35,7 @@ async def index(request: web.Request) -> web.Response:
     site = request.app[SITE]
     found = await asyncio.gather(*map(site.shop.stats, site.settings.products))
     products = tuple(
-        (product_id, name, site.settings.pictures.get(product_id), stats.value, stats.known)
+        (product_id, name, stats.value, stats.known)
         for (product_id, name), stats in zip(site.settings.products.items(), found, strict=True)
     )
     return page(request, "index.html", products=products)
@@ -48,6 +48,7 @@ class _Reading:
     product_id: str
     name: str
     picture: str | None
+    price: int | None
     is_first: bool
     reviews: tuple[PublicReview, ...] | None
     stats: ReviewStats | None
@@ -67,7 +68,9 @@ async def product(request: web.Request) -> web.Response:
     reading = await _read(request)
     markup = None
     if reading.stats is not None and reading.reviews:
-        markup = structured.product(reading.name, reading.picture, reading.stats, reading.reviews)
+        markup = structured.product(
+            reading.name, reading.picture, reading.price, reading.stats, reading.reviews
+        )
     return page(request, "product.html", reading=reading, markup=markup)
 
 
@@ -116,6 +119,7 @@ async def _read(request: web.Request) -> _Reading:
         product_id,
         site.settings.products[product_id],
         site.settings.pictures.get(product_id),
+        site.settings.prices.get(product_id),
         cursor is None,
         site.shop.public(listed),
         stats.value,

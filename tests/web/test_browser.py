@@ -71,8 +71,7 @@ def address(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def open_browser(profile: Path) -> webdriver.Chrome:
     """Headless Chromium in English."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
@@ -88,12 +87,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
         "--disable-component-update",
         "--disable-sync",
         "--lang=en",
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+        f"--user-data-dir={profile}",
     ):
         options.add_argument(flag)
     options.add_experimental_option("prefs", {"intl.accept_languages": "en"})
     service = webdriver.ChromeService(executable_path=str(DRIVER))
-    with webdriver.Chrome(options=options, service=service) as driver:
+    return webdriver.Chrome(options=options, service=service)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One browser for all of these tests."""
+    with open_browser(tmp_path_factory.mktemp("chromium")) as driver:
         yield driver
 
 
@@ -340,11 +345,11 @@ PAGES = {
 }
 
 
-def set_device(browser: webdriver.Chrome, width: int, scheme: str) -> None:
+def set_device(browser: webdriver.Chrome, width: int, scheme: str, height: int = 900) -> None:
     """Make the screen as wide, and as light or dark."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
     )
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia",

@@ -63,7 +63,7 @@ def test_a_wrong_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be a budget does not become one."""
     monkeypatch.setenv("PRODUCTS", "kelas-web=Kelas Web")
     monkeypatch.setenv("REQUESTS_PER_MINUTE", "many")
-    with pytest.raises(SystemExit, match="REQUESTS_PER_MINUTE must be a whole number"):
+    with pytest.raises(SystemExit, match="REQUESTS_PER_MINUTE must hold whole numbers, not 'many'"):
         read_settings()
 
 
