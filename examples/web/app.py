@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
-from pathlib import Path
 
-import jinja2
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiohttp.typedefs import Handler
 
-from mayar_reviews import ReviewsClient
+from mayar_reviews import RateLimiter, RequestEvent, ReviewsClient
 
-from . import guard, views
+from . import form, guard, moderation, views
 from .shop import Settings, Shop
-from .speech import read_words
+from .site import SITE, Site, page, words_for
 
-_HERE = Path(__file__).parent
-_log = logging.getLogger(__name__)
+STOPPING = 16.0
+"""Seconds that a write gets to end when the server stops: its deadline and a little."""
+_MOST_BYTES = 8 * 2**20
+_log = logging.getLogger(__package__)
 
 
 def create_app(
-    settings: Settings, *, api_key: str | None = None, base_url: str | None = None
+    settings: Settings,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    allow_http: bool = False,
+    session: ClientSession | None = None,
+    on_event: Callable[[RequestEvent], object] | None = None,
+    budget: RateLimiter | None = None,
+    check: bool = False,
+    demo: bool = False,
 ) -> web.Application:
     """The application.
 
     Args:
         settings: what the shop decides.
-        api_key: as for `ReviewsClient`, so by default from the environment.
-        base_url: the same.
+        api_key: as for `ReviewsClient`, so by default from the environment; so are the next four.
+        base_url: the origin.
+        allow_http: whether it may be plain http.
+        session: a session to use.
+        on_event: called with each attempt.
+        budget: all requests that may be made, such as a `RedisRateLimit` that several machines
+            share; by default `settings.requests` a minute.
+        check: whether to log at start if the key and the products are right.
+        demo: whether its pages have the demonstration's panel.
     """
-    app = web.Application(middlewares=[_explain], client_max_size=64 * 1024)
-    app[views.SETTINGS] = settings
-    app[views.WORDS] = read_words()
-    app[views.TEMPLATES] = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    app = web.Application(middlewares=[_explain], client_max_size=_MOST_BYTES)
+    site = app[SITE] = Site(settings, demo=demo)
 
-    async def shop(app: web.Application) -> AsyncIterator[None]:
-        async with ReviewsClient(api_key, base_url=base_url) as client:
-            app[views.SHOP] = Shop(client, settings.ttl)
+    async def shop(_: web.Application) -> AsyncIterator[None]:
+        async with ReviewsClient(
+            api_key, base_url=base_url, allow_http=allow_http, session=session, on_event=on_event
+        ) as client:
+            site.shop = Shop(client, settings, budget)
+            checking = asyncio.create_task(_check(site.shop)) if check else None
             yield
-            await app[views.SHOP].aclose()
+            if checking is not None:
+                checking.cancel()
+                await asyncio.wait({checking})
+            await site.shop.aclose()
 
     headers = guard.headers(settings.media)
 
@@ -55,19 +70,26 @@ def create_app(
 
     app.cleanup_ctx.append(shop)
     app.on_response_prepare.append(protect)
-    app.router.add_static("/static", _HERE / "static")
     app.add_routes(
         [
             web.get("/", views.index),
             web.get("/products/{product_id}", views.product),
             web.get("/products/{product_id}/reviews.json", views.product_json),
-            web.get("/products/{product_id}/review", views.form),
-            web.post("/products/{product_id}/review", views.submit),
-            web.get("/moderation", views.moderation),
-            web.post("/moderation", views.moderate),
+            web.get("/products/{product_id}/review", form.form),
+            web.post("/products/{product_id}/review", form.submit),
+            web.get("/moderation", moderation.moderation),
+            web.post("/moderation", moderation.moderate),
+            web.get("/language/{language}", views.language),
+            web.get("/static/{name:.+}", views.static),
+            web.get("/robots.txt", views.robots),
         ]
     )
     return app
+
+
+async def _check(shop: Shop) -> None:
+    async for fine, sentence in shop.check():
+        _log.log(logging.INFO if fine else logging.ERROR, "%s", sentence)
 
 
 @web.middleware
@@ -78,16 +100,19 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as answer:
         if answer.status < HTTPStatus.BAD_REQUEST:
             raise
-        names = {404: "not_found", 401: "password_needed"}
-        name, status = names.get(answer.status, "not_allowed"), answer.status
-        asks = answer.headers.get("WWW-Authenticate")
+        status, headers = answer.status, answer.headers
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        name, status, asks = "fault", 500, None
-    sentence = views.words_for(request)[name]
+        status, headers = 500, None
+    sentences = words_for(request)["statuses_http"]
+    sentence = sentences.get(str(status), sentences["400"])
     if request.path.endswith(".json"):
-        return views.error_json(sentence, status)
-    response = views.page(request, "error.html", status, sentence=sentence)
-    if asks is not None:
-        response.headers["WWW-Authenticate"] = asks
+        response = views.error_json(sentence, status)
+    else:
+        response = page(request, "error.html", status, sentence=sentence)
+    for name in ("WWW-Authenticate", "Allow", "Retry-After"):
+        if headers is not None and name in headers:
+            response.headers[name] = headers[name]
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        response.force_close()
     return response

@@ -2,50 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import secrets
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
+from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
+from multidict import MultiDictProxy
 
-_COOKIE = "visitor"
-
-
-def sign(secret: bytes, purpose: str, text: str) -> str:
-    """The signature of a text: only who knows the secret can make it."""
-    message = f"{purpose}\n{text}".encode(errors="replace")
-    return hmac.new(secret, message, "sha256").hexdigest()[:32]
-
-
-def is_signed(secret: bytes, purpose: str, text: str, signature: str) -> bool:
-    """Whether `sign` made the signature."""
-    expected = sign(secret, purpose, text)
-    return hmac.compare_digest(expected.encode(), signature.encode(errors="replace"))
+Form: TypeAlias = MultiDictProxy[str | bytes | bytearray | web.FileField]
+FORM_SECONDS = 12 * 3600
+"""How long a form may lie open before it is sent."""
+BODY_SECONDS = 10.0
+"""How long a body may take to arrive."""
 
 
-def form_token(request: web.Request, secret: bytes) -> tuple[str, str]:
-    """The visitor's cookie, a new one where there is none, and the token that goes with it."""
-    visitor = request.cookies.get(_COOKIE) or secrets.token_urlsafe(16)
-    return visitor, sign(secret, "form", visitor)
+class Seals:
+    """Signs what leaves the shop and comes back. What was tampered with or is old is `None`.
+
+    Args:
+        secret: whoever knows it can sign.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def seal(self, purpose: str, value: object) -> str:
+        """Sign a value that JSON can hold; the same value always gives the same text."""
+        return _text(URLSafeSerializer(self._secret, salt=purpose).dumps(value))
+
+    def open(self, purpose: str, text: str) -> Any:
+        """The value that `seal` was given."""
+        try:
+            return URLSafeSerializer(self._secret, salt=purpose).loads(text)
+        except (BadSignature, ValueError):
+            return None
+
+    def stamp(self, purpose: str, value: object) -> str:
+        """Sign a value together with the time."""
+        return _text(URLSafeTimedSerializer(self._secret, salt=purpose).dumps(value))
+
+    def open_stamped(self, purpose: str, text: str, seconds: int) -> Any:
+        """The value that `stamp` was given, not longer ago than so many seconds."""
+        try:
+            return URLSafeTimedSerializer(self._secret, salt=purpose).loads(text, max_age=seconds)
+        except (BadSignature, ValueError):
+            return None
 
 
-def set_visitor(response: web.Response, request: web.Request, visitor: str) -> None:
-    """Give the cookie out; over plain http only on loopback, where a demonstration runs."""
-    response.set_cookie(
-        _COOKIE,
-        visitor,
-        httponly=True,
-        samesite="Strict",
-        secure=request.url.host not in ("127.0.0.1", "localhost", "::1"),
-    )
+def _text(signed: str | bytes) -> str:
+    return signed if isinstance(signed, str) else signed.decode()
 
 
-def is_own_form(request: web.Request, secret: bytes, token: str) -> bool:
-    """Whether a form was sent from a page that this visitor got from us."""
-    visitor = request.cookies.get(_COOKIE, "")
-    return bool(visitor) and is_signed(secret, "form", visitor, token)
+def new_visitor() -> str:
+    """What tells one browser from another."""
+    return secrets.token_urlsafe(16)
+
+
+def is_secure(request: web.Request, *, behind_proxy: bool) -> bool:
+    """Whether the visitor speaks https, to us or to the proxy before us."""
+    if behind_proxy:
+        return request.headers.get(hdrs.X_FORWARDED_PROTO, "").rpartition(",")[2].strip() == "https"
+    return request.secure
+
+
+def address_of(request: web.Request, *, behind_proxy: bool) -> str:
+    """The visitor's address; only what the nearest proxy has added is believed."""
+    if behind_proxy and (forwarded := request.headers.get(hdrs.X_FORWARDED_FOR)):
+        return forwarded.rpartition(",")[2].strip()
+    return request.remote or ""
 
 
 def is_moderator(request: web.Request, password: str) -> bool:
@@ -56,6 +85,25 @@ def is_moderator(request: web.Request, password: str) -> bool:
     except ValueError:
         return False
     return scheme.lower() == "basic" and hmac.compare_digest(sent, password.encode())
+
+
+async def read_form(request: web.Request) -> Form:
+    """What a form holds.
+
+    Raises:
+        HTTPBadRequest: it is no form.
+        HTTPRequestEntityTooLarge: it is too long.
+        HTTPRequestTimeout: it does not arrive.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.post()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except web.HTTPException:
+        raise
+    except Exception:  # whatever a parser makes of garbage, the sender has sent it
+        raise web.HTTPBadRequest from None
 
 
 def headers(media: Sequence[str]) -> dict[str, str]:
@@ -72,5 +120,4 @@ def headers(media: Sequence[str]) -> dict[str, str]:
         ),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
     }

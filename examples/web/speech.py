@@ -1,13 +1,16 @@
-"""The words: Indonesian or English, as the visitor's browser asks, and one for each failure."""
+"""The words: Indonesian or English, as the visitor chose, and a sentence for each failure."""
 
 from __future__ import annotations
 
 import tomllib
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from babel.dates import format_date
+from babel.numbers import format_decimal
 
 from mayar_reviews import (
     ConflictError,
@@ -41,7 +44,7 @@ def status_of(error: MayarError) -> int:
     return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
 
 
-@frozen
+@frozen(eq=False)
 class Words:
     """The words of one language, from its file in `words/`."""
 
@@ -60,16 +63,36 @@ class Words:
 
     def date(self, time: datetime) -> str:
         """A day in Jakarta, such as 20 November 2026."""
-        day = time.astimezone(_WIB)
-        return f"{day.day} {self['months'][day.month - 1]} {day.year}"
+        return _day(time.astimezone(_WIB).date(), self.language)
 
-    def clock(self, time: datetime) -> str:
-        """A time of day in Jakarta, such as 14:05."""
-        return f"{time.astimezone(_WIB):%H:%M}"
+    def moment(self, time: datetime) -> str:
+        """A day and a time in Jakarta, such as 20 November 2026, 14:05 WIB."""
+        return f"{self.date(time)}, {time.astimezone(_WIB):%H:%M} WIB"
 
     def decimal(self, number: float) -> str:
-        """A number with one decimal."""
-        return f"{number:.1f}".replace(".", self["decimal_point"])
+        """A number, with one decimal if it is no whole one of its type."""
+        return _number(number, "#,##0" if isinstance(number, int) else "0.0", self.language)
+
+    def price(self, rupiah: int) -> str:
+        """A price, such as Rp 149.000."""
+        return f"Rp\N{NO-BREAK SPACE}{self.decimal(rupiah)}"
+
+    def count(self, total: int) -> str:
+        """How many reviews there are, in words."""
+        name = "one_review" if total == 1 else "many_reviews"
+        text: str = self[name]
+        return text.format(self.decimal(total))
+
+
+# A page has twenty dates, and the same ones for everybody.
+@lru_cache(maxsize=4096)
+def _day(day: date, language: str) -> str:
+    return format_date(day, "d MMMM y", locale=language)
+
+
+@lru_cache(maxsize=4096)
+def _number(number: float, form: str, language: str) -> str:
+    return format_decimal(number, form, locale=language)
 
 
 def read_words() -> dict[str, Words]:
@@ -81,9 +104,11 @@ def read_words() -> dict[str, Words]:
     }
 
 
-def choose(words: dict[str, Words], accept_language: str) -> Words:
-    """The words in the language that an `Accept-Language` header likes best."""
-    best, chosen = 0.0, next(iter(words))
+def choose(words: dict[str, Words], chosen: str, accept_language: str) -> Words:
+    """The words in the chosen language, or the one that an `Accept-Language` header likes best."""
+    if chosen in words:
+        return words[chosen]
+    best, liked = 0.0, next(iter(words))
     for part in accept_language.split(","):
         tag, _, parameter = part.partition(";")
         language = tag.strip().lower().partition("-")[0]
@@ -92,5 +117,5 @@ def choose(words: dict[str, Words], accept_language: str) -> Words:
         except ValueError:
             continue
         if language in words and quality > best:
-            best, chosen = quality, language
-    return words[chosen]
+            best, liked = quality, language
+    return words[liked]

@@ -1,57 +1,44 @@
-"""One coroutine per page: what it needs is read, checked and handed to a template."""
+"""What visitors read: one coroutine per page."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 import attrs
-import jinja2
 from aiohttp import web
 from attrs import frozen
 
-from mayar_reviews import InvalidArgumentError, MayarError, ReviewStats, ReviewStatus
+from mayar_reviews import MayarError, ReviewStats
 
-from . import guard
-from .shop import PublicReview, Settings, Shop
-from .speech import Words, choose, status_of
+from . import structured
+from .shop import PublicReview
+from .site import SITE, address_of, page, respond, set_cookie, static_files, words_for
+from .speech import status_of
 
-SETTINGS = web.AppKey("SETTINGS", Settings)
-SHOP = web.AppKey("SHOP", Shop)
-TEMPLATES = web.AppKey("TEMPLATES", jinja2.Environment)
-WORDS = web.AppKey("WORDS", dict[str, Words])
-
-_REMOVED = (ReviewStatus.ARCHIVED, ReviewStatus.INACTIVE)
-_log = logging.getLogger(__name__)
-
-
-def words_for(request: web.Request) -> Words:
-    """The words in the visitor's language."""
-    return choose(request.app[WORDS], request.headers.get("Accept-Language", ""))
-
-
-def page(request: web.Request, template: str, status: int = 200, **context: object) -> web.Response:
-    """A template as an answer."""
-    words = words_for(request)
-    text = request.app[TEMPLATES].get_template(template).render(words=words, **context)
-    return web.Response(
-        # A message cut in the middle of an emoji cannot be encoded as it is.
-        body=text.encode(errors="replace"),
-        status=status,
-        content_type="text/html",
-        charset="utf-8",
-        headers={"Vary": "Accept-Language", "Cache-Control": "no-cache"},
-    )
+_ROBOTS = b"""User-agent: *
+Disallow: /*?after=
+Disallow: /*/review$
+Disallow: /*.json
+Disallow: /language/
+Disallow: /moderation
+Disallow: /demo
+"""
 
 
 async def index(request: web.Request) -> web.Response:
-    """The products."""
-    return page(request, "index.html", products=request.app[SETTINGS].products)
+    """The products, with their figures as far as they are known."""
+    site = request.app[SITE]
+    found = await asyncio.gather(*map(site.shop.stats, site.settings.products))
+    products = tuple(
+        (product_id, name, stats.value, stats.known)
+        for (product_id, name), stats in zip(site.settings.products.items(), found, strict=True)
+    )
+    return page(request, "index.html", products=products)
 
 
 @frozen
@@ -60,10 +47,13 @@ class _Reading:
 
     product_id: str
     name: str
+    picture: str | None
+    price: int | None
     is_first: bool
-    reviews: list[PublicReview] | None
+    reviews: tuple[PublicReview, ...] | None
     stats: ReviewStats | None
     as_of: datetime | None
+    outdated: bool
     after: str | None
     """Where the next page begins, signed."""
     failure: MayarError | None
@@ -76,7 +66,12 @@ async def product(request: web.Request) -> web.Response:
     so that they are missing is said on the page and not by its status.
     """
     reading = await _read(request)
-    return page(request, "product.html", reading=reading, thanks="thanks" in request.query)
+    markup = None
+    if reading.stats is not None and reading.reviews:
+        markup = structured.product(
+            reading.name, reading.picture, reading.price, reading.stats, reading.reviews
+        )
+    return page(request, "product.html", reading=reading, markup=markup)
 
 
 async def product_json(request: web.Request) -> web.Response:
@@ -91,11 +86,8 @@ async def product_json(request: web.Request) -> web.Response:
         "next": reading.after and str(request.rel_url.with_query(after=reading.after)),
         "as_of": reading.as_of,
     }
-    return web.json_response(
-        content,
-        dumps=lambda value: json.dumps(value, default=_to_json),
-        headers={"Cache-Control": "no-cache"},
-    )
+    body = json.dumps(content, default=_to_json).encode()
+    return respond(request, body, "application/json")
 
 
 def _to_json(value: Any) -> Any:
@@ -104,40 +96,44 @@ def _to_json(value: Any) -> Any:
 
 def error_json(sentence: str, status: int) -> web.Response:
     """A failure as JSON."""
-    later = {"Retry-After": "60"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    later = {"Retry-After": "60"} if status in (429, HTTPStatus.SERVICE_UNAVAILABLE) else None
     return web.json_response({"error": sentence}, status=status, headers=later)
 
 
 async def _read(request: web.Request) -> _Reading:
-    settings, shop = request.app[SETTINGS], request.app[SHOP]
-    product_id = _product_id(request)
+    site = request.app[SITE]
+    product_id = product_of(request)
     cursor = _cursor(request, product_id)
-    listed, stats = await asyncio.gather(shop.page(product_id, cursor), shop.stats(product_id))
-    reviews = after = as_of = None
-    if listed.value is not None:
-        reviews = [
-            PublicReview.of(review, settings.media)
-            for review in listed.value.data
-            if shop.status(review, listed.as_of) not in _REMOVED
-        ]
-        as_of = _clock_time(listed.as_of)
-        if following := listed.value.next_starting_after:
-            after = f"{following}.{guard.sign(settings.secret, _purpose(product_id), following)}"
+    if cursor is not None and not site.shop.has_page(product_id, cursor):
+        if site.older.are_too_many(address_of(request)):
+            raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+        site.older.add(address_of(request))
+    async with asyncio.TaskGroup() as group:
+        figures = group.create_task(site.shop.stats(product_id))
+        listed = await site.shop.page(product_id, cursor)
+    stats = figures.result()
+    after = None
+    if listed.value is not None and (following := listed.value.next_starting_after):
+        after = site.seals.seal(_purpose(product_id), following)
     return _Reading(
         product_id,
-        settings.products[product_id],
+        site.settings.products[product_id],
+        site.settings.pictures.get(product_id),
+        site.settings.prices.get(product_id),
         cursor is None,
-        reviews,
+        site.shop.public(listed),
         stats.value,
-        as_of,
+        clock_time(listed.as_of) if listed.known else None,
+        listed.outdated,
         after,
         listed.failure,
     )
 
 
-def _product_id(request: web.Request) -> str:
+def product_of(request: web.Request) -> str:
+    """The product that a path is about: one of the shop's."""
     product_id = request.match_info["product_id"]
-    if product_id not in request.app[SETTINGS].products:
+    if product_id not in request.app[SITE].settings.products:
         raise web.HTTPNotFound
     return product_id
 
@@ -146,9 +142,8 @@ def _cursor(request: web.Request, product_id: str) -> str | None:
     """Where the page begins: only where an earlier page ended, as each costs a request."""
     if "after" not in request.query:
         return None
-    cursor, _, signature = request.query["after"].rpartition(".")
-    secret, purpose = request.app[SETTINGS].secret, _purpose(product_id)
-    if not guard.is_signed(secret, purpose, cursor, signature):
+    cursor = request.app[SITE].seals.open(_purpose(product_id), request.query["after"])
+    if not isinstance(cursor, str):
         raise web.HTTPSeeOther(request.rel_url.with_query(None))
     return cursor
 
@@ -157,132 +152,35 @@ def _purpose(product_id: str) -> str:
     return f"cursor of {product_id}"
 
 
-async def form(request: web.Request) -> web.Response:
-    """The form that leaves a review."""
-    return _form(request)
+def clock_time(as_of: float) -> datetime:
+    """When it was by the clock on the wall at a time of the event loop; the same each time."""
+    return datetime.fromtimestamp(round(as_of + _CLOCK), UTC)
 
 
-async def submit(request: web.Request) -> web.Response:
-    """Leave a review, or show the form again with what is wrong beside its field."""
-    product_id = _product_id(request)
-    # Files, which the form does not ask for, count as not sent.
-    fields = (await request.post()).items()
-    sent = {name: value for name, value in fields if isinstance(value, str)}
-    words = words_for(request)
-    if not _is_own_form(request, sent):
-        return _form(request, 403, sent, {"": words["expired_form"]})
-    rating = sent.get("rating", "")
-    try:
-        await request.app[SHOP].create(
-            product_id,
-            sent.get("customer_email", "").strip(),
-            int(rating) if rating in {"1", "2", "3", "4", "5"} else 0,
-            # Browsers send each line end as two characters, and count it as one.
-            sent.get("message", "").replace("\r\n", "\n").strip() or None,
-        )
-    except MayarError as error:
-        _tell(error)
-        field = (error.field or "") if isinstance(error, InvalidArgumentError) else ""
-        faults = {field: words["fields"].get(field) or words.apology(error)}
-        return _form(request, status_of(error), sent, faults)
-    raise web.HTTPSeeOther(f"/products/{product_id}?thanks")
+_CLOCK = time.time() - time.monotonic()
 
 
-def _form(
-    request: web.Request,
-    status: int = 200,
-    sent: dict[str, str] | None = None,
-    faults: dict[str, str] | None = None,
-) -> web.Response:
-    """The form; what was sent is in it again, but for the email, which no page ever holds."""
-    settings = request.app[SETTINGS]
-    product_id = _product_id(request)
-    visitor, token = guard.form_token(request, settings.secret)
-    response = page(
-        request,
-        "form.html",
-        status,
-        product_id=product_id,
-        name=settings.products[product_id],
-        token=token,
-        rating=(sent or {}).get("rating"),
-        message=(sent or {}).get("message", ""),
-        faults=faults or {},
-    )
-    guard.set_visitor(response, request, visitor)
-    return response
-
-
-async def moderation(request: web.Request) -> web.Response:
-    """The whole store's reviews, whatever their status."""
-    _require_moderator(request)
-    return await _moderation(request)
-
-
-async def moderate(request: web.Request) -> web.Response:
-    """Archive or restore the reviews that are ticked."""
-    _require_moderator(request)
-    sent = await request.post()
-    status = ReviewStatus.__members__.get(str(sent.get("status")))
-    ticked = (str(value).partition("/") for value in sent.getall("review", ()))
-    reviews = {review_id: product_id for product_id, _, review_id in ticked}
-    if status is None:
-        raise web.HTTPBadRequest
-    if not _is_own_form(request, sent):
-        return await _moderation(request, 403, words_for(request)["expired_form"])
-    try:
-        await request.app[SHOP].set_statuses(reviews, status)
-    except MayarError as error:
-        _tell(error)
-        return await _moderation(request, status_of(error), words_for(request).apology(error))
-    raise web.HTTPSeeOther(request.rel_url)
-
-
-async def _moderation(
-    request: web.Request, status: int = 200, notice: str | None = None
-) -> web.Response:
-    settings, shop, words = request.app[SETTINGS], request.app[SHOP], words_for(request)
-    shown = ReviewStatus.__members__.get(request.query.get("status", ""))
-    listed = await shop.list_all(shown, request.query.get("after") or None)
-    if listed.value is None and listed.failure is not None:
-        status, notice = status_of(listed.failure), notice or words.apology(listed.failure)
-    visitor, token = guard.form_token(request, settings.secret)
-    response = page(
-        request,
-        "moderation.html",
-        status,
-        reviews=[
-            (review, shop.status(review, listed.as_of), PublicReview.of(review, settings.media))
-            for review in (listed.value.data if listed.value else ())
-        ],
-        after=listed.value and listed.value.next_starting_after,
-        as_of=_clock_time(listed.as_of) if listed.value and listed.failure else None,
-        shown=shown,
-        notice=notice,
-        token=token,
-    )
-    guard.set_visitor(response, request, visitor)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _require_moderator(request: web.Request) -> None:
-    password = request.app[SETTINGS].moderator_password
-    if password is None:
+async def language(request: web.Request) -> web.Response:
+    """Keep the language that the visitor has chosen, and go back."""
+    chosen = request.match_info["language"]
+    if chosen not in request.app[SITE].words:
         raise web.HTTPNotFound
-    if not guard.is_moderator(request, password):
-        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Basic realm="moderation"'})
+    back = request.query.get("back", "/")
+    if not back.startswith("/") or back.startswith(("//", "/\\")) or not back.isprintable():
+        back = "/"
+    response = web.Response(status=303, headers={"Location": back})
+    set_cookie(request, response, "language", chosen)
+    return response
 
 
-def _is_own_form(request: web.Request, sent: Mapping[str, object]) -> bool:
-    return guard.is_own_form(request, request.app[SETTINGS].secret, str(sent.get("token")))
+async def static(request: web.Request) -> web.Response:
+    """A file of ours."""
+    found = static_files().get(request.match_info["name"])
+    if found is None:
+        raise web.HTTPNotFound
+    return respond(request, *found, cache="max-age=600")
 
 
-def _clock_time(as_of: float) -> datetime:
-    """When it was by the clock on the wall at a time of the event loop."""
-    return datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time() - as_of)
-
-
-def _tell(error: MayarError) -> None:
-    # Only its kind: the API's own words might name a customer.
-    _log.info("refused: %s after %d attempts", type(error).__name__, error.attempts)
+async def robots(request: web.Request) -> web.Response:
+    """What crawlers may not follow: each older page costs a request."""
+    return respond(request, _ROBOTS, "text/plain", cache="max-age=86400")

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
 from examples.web.app import create_app
+from examples.web.cache import Cache
 from examples.web.shop import Settings
 from mayar_reviews import ReviewsClient
 from mayar_reviews.testing import FakeMayar
@@ -23,12 +24,15 @@ PASSWORD = "rahasia"
 MODERATOR = {"Authorization": encode_basic_auth("m", PASSWORD)}
 PRODUCT = "kelas-web"
 PAGE = f"/products/{PRODUCT}"
-SETTINGS = Settings({PRODUCT: "Kelas <Web>", "buku": "Buku"}, PASSWORD, b"secret")
+PRODUCTS = {PRODUCT: "Kelas <Web>", "buku": "Buku"}
+SETTINGS = Settings(PRODUCTS, PASSWORD, b"secret", requests=200)
 
 
 @pytest.fixture(autouse=True)
 def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the shop's requests half a minute, as a busy machine may need more than 1.5 s."""
+    """Give the shop's requests and views half a minute, as a busy machine may need it."""
+    monkeypatch.setattr(Cache, "PATIENCE", 30.0)
+    monkeypatch.setattr(Cache, "FIRST", 30.0)
     with_options = ReviewsClient.with_options
 
     def patient(client: ReviewsClient, **options: Any) -> ReviewsClient:
@@ -64,6 +68,11 @@ async def read(visitor: Visitor, path: str) -> str:
 async def token(visitor: Visitor, path: str, headers: dict[str, str] | None = None) -> str:
     """The token of a page's form; the visitor gets the cookie that goes with it."""
     async with visitor.get(path, headers=headers) as answer:
-        found = re.search('name="token" value="([^"]+)"', await answer.text())
+        return found_token(await answer.text())
+
+
+def found_token(html: str) -> str:
+    """The token of the first form on a page."""
+    found = re.search('name="token" value="([^"]+)"', html)
     assert found
     return found[1]

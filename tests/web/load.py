@@ -25,7 +25,7 @@ from attrs import Factory, define
 from mayar_reviews.testing import FakeMayar, RecordedRequest
 
 _PRODUCT = "kelas-web"
-_MORE = re.compile('id="more" rel="next" href="([^"]+)"')
+_MORE = re.compile('id="more" rel="next nofollow" href="([^"]+)"')
 _log = logging.getLogger(__name__)
 
 

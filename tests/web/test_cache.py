@@ -8,8 +8,13 @@ import pytest
 from attrs import define, field
 
 from examples.web.cache import Cache
-from mayar_reviews import ServerError
+from mayar_reviews import DeadlineExceededError, ServerError
 from tests.support.clock import virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry() -> None:
+    """Time is virtual here: the cache is as impatient as it is."""
 
 
 @define
@@ -17,13 +22,14 @@ class Source:
     """Counts up, one second at a time, and fails when told to."""
 
     fetched: int = 0
+    seconds: float = 1
     failure: Exception | None = field(default=None)
 
     async def __call__(self) -> int:
         """The next number."""
         self.fetched += 1
         number = self.fetched
-        await asyncio.sleep(1)
+        await asyncio.sleep(self.seconds)
         if self.failure is not None:
             raise self.failure
         return number
@@ -66,10 +72,43 @@ async def test_a_stale_value_is_served_while_it_is_fetched_again() -> None:
 @virtual_time
 async def test_a_very_old_value_is_fetched_before_it_is_served() -> None:
     """A page that nobody asked for since yesterday is not shown as it was yesterday."""
-    cache, source = Cache(60), Source()
+    cache, source = Cache(60), Source(seconds=0.3)
     await cache.get("key", source)
     await asyncio.sleep(86_400)
-    assert (await cache.get("key", source)).value == 2
+    snapshot = await cache.get("key", source)
+    assert (snapshot.value, snapshot.outdated) == (2, False)
+
+
+@virtual_time
+async def test_nobody_waits_long_for_something_newer() -> None:
+    """While Mayar stalls, every view has the old value within `PATIENCE`, and it says so."""
+    cache, source = Cache(60), Source()
+    loop = asyncio.get_running_loop()
+    await cache.get("key", source)
+    source.seconds = 8
+    source.failure = ServerError(status_code=503)
+    for second in range(600):
+        await asyncio.sleep(1)
+        before = loop.time()
+        snapshot = await cache.get("key", source, loop.time() if second == 300 else 0.0)
+        assert loop.time() - before <= Cache.PATIENCE + 0.001
+        assert snapshot.value == 1
+    assert snapshot.outdated
+    assert source.fetched < 25
+
+
+@virtual_time
+async def test_where_nothing_is_there_a_view_waits_three_seconds() -> None:
+    """Then it is told of a failure, though the fetch goes on, and a later view has its value."""
+    cache, source = Cache(60), Source(seconds=5)
+    began = asyncio.get_running_loop().time()
+    snapshot = await cache.get("key", source)
+    assert asyncio.get_running_loop().time() - began == Cache.FIRST
+    assert isinstance(snapshot.failure, DeadlineExceededError)
+    assert not snapshot.known
+    await asyncio.sleep(2.5)
+    assert (await cache.get("key", source)).value == 1
+    assert source.fetched == 1
 
 
 @virtual_time
@@ -79,7 +118,7 @@ async def test_after_a_change_a_new_fetch_is_waited_for() -> None:
     early = asyncio.create_task(cache.get("key", source))
     await asyncio.sleep(0.5)
     changed = asyncio.get_running_loop().time()
-    assert (await cache.get("key", source, changed)).value == 2
+    assert (await cache.get("key", source, changed, patience=3)).value == 2
     assert (await early).value is not None
 
 
@@ -90,7 +129,7 @@ async def test_a_failure_leaves_the_old_value() -> None:
     first = await cache.get("key", source)
     source.failure = ServerError(status_code=503)
     await asyncio.sleep(86_400)
-    snapshot = await cache.get("key", source)
+    snapshot = await cache.get("key", source, patience=3)
     assert (snapshot.value, snapshot.as_of) == (1, first.as_of)
     assert snapshot.failure is source.failure
 
@@ -137,3 +176,23 @@ async def test_closing_cancels_the_fetches_under_way() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert len(asyncio.all_tasks()) == 1
+
+
+@virtual_time
+async def test_a_long_outage_is_asked_about_ever_less_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pause grows to half a minute; the log has one line for it, and one for its end."""
+    cache, source = Cache(1), Source(failure=ServerError(status_code=503))
+    for _ in range(300):
+        await cache.get("key", source)
+        await asyncio.sleep(1)
+    assert source.fetched < 15
+    source.failure = None
+    for _ in range(40):
+        await cache.get("key", source)
+        await asyncio.sleep(1)
+    assert [record.message for record in caplog.records] == [
+        "reading key failed: ServerError, HTTP 503, after 0 attempts",
+        "reading key works again",
+    ]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from examples.web import __main__ as command
-from examples.web.demo import PRODUCTS
+from examples.web.app import create_app
+from examples.web.demo import PRODUCTS, Demonstration
+from examples.web.factory import settings as read_settings
+from examples.web.shop import Settings
+from mayar_reviews.testing import FakeMayar
 
 from .conftest import read
 
@@ -18,7 +28,7 @@ from .conftest import read
 async def test_the_demonstration_needs_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has its own products, reviews and pictures."""
     monkeypatch.delenv("MAYAR_API_KEY", raising=False)
-    async with TestClient(TestServer(await command.demonstration(60))) as visitor:
+    async with TestClient(TestServer(await Demonstration().app(60))) as visitor:
         html = await read(visitor, "/")
         for product_id in PRODUCTS:
             assert f"/products/{product_id}" in html
@@ -31,10 +41,10 @@ def test_the_environment_names_the_products(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PRODUCTS", "kelas-web = Kelas Web; buku=Buku = Bagus;")
     monkeypatch.setenv("MODERATOR_PASSWORD", "")
     monkeypatch.delenv("WEB_SECRET", raising=False)
-    settings = command.settings(60)
+    settings = read_settings()
     assert settings.products == {"kelas-web": "Kelas Web", "buku": "Buku = Bagus"}
     assert settings.moderator_password is None
-    assert settings.secret != command.settings(60).secret
+    assert settings.secret != read_settings().secret
 
 
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +57,90 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRODUCTS", "kelas-web=Kelas Web")
     with pytest.raises(SystemExit, match="MAYAR_API_KEY is not set"):
         command.main()
+
+
+def test_a_wrong_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be a budget does not become one."""
+    monkeypatch.setenv("PRODUCTS", "kelas-web=Kelas Web")
+    monkeypatch.setenv("REQUESTS_PER_MINUTE", "many")
+    with pytest.raises(SystemExit, match="REQUESTS_PER_MINUTE must hold whole numbers, not 'many'"):
+        read_settings()
+
+
+async def said_at_start(
+    caplog: pytest.LogCaptureFixture, fake_url: str, key: str, products: dict[str, str]
+) -> list[str]:
+    """What the log holds once the products were checked."""
+    caplog.set_level(logging.INFO)
+    app = create_app(Settings(products, None, b"s"), api_key=key, base_url=fake_url, check=True)
+    async with TestClient(TestServer(app)):
+        for _ in range(500):
+            said = [record for record in caplog.records if record.name == "examples.web"]
+            if len(said) >= len(products) or any(record.levelno >= 40 for record in said):
+                break
+            await asyncio.sleep(0.01)
+    return [f"{record.levelname}: {record.message}" for record in said]
+
+
+async def test_a_wrong_key_is_said_at_start(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, however many products there are, and the key is not shown."""
+    async with FakeMayar() as fake:
+        said = await said_at_start(caplog, fake.url, "wrong-key", PRODUCTS)
+        assert len(fake.requests) == 1
+    assert said == ["ERROR: Mayar refuses the key: MAYAR_API_KEY must be a key of this shop"]
+    assert "wrong-key" not in caplog.text
+
+
+async def test_an_unknown_product_is_said_at_start(caplog: pytest.LogCaptureFixture) -> None:
+    """A typo in `PRODUCTS` is named; a product without reviews might be one."""
+    async with FakeMayar() as fake:
+        fake.seed("kelas-web", 3)
+        fake.add_product("buku")
+        products = {"kelas-web": "Kelas", "buku": "Buku", "kelaz-web": "Kelas"}
+        said = await said_at_start(caplog, fake.url, fake.api_key, products)
+    assert said == [
+        "INFO: kelas-web: there are reviews",
+        "INFO: buku: no reviews; if it has some, its id in PRODUCTS is wrong",
+        "ERROR: Mayar does not know the product 'kelaz-web': is it in PRODUCTS right?",
+    ]
+
+
+async def test_a_mayar_that_is_not_there_is_said_at_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the address that was tried; the shop serves nevertheless."""
+    async with FakeMayar() as fake:
+        url = fake.url
+    [said] = await said_at_start(caplog, url, "key", {"kelas-web": "Kelas"})
+    assert said.startswith("ERROR: Mayar cannot be reached: ")
+    assert url.removeprefix("http://") in said
+
+
+@pytest.mark.slow
+def test_a_half_sent_form_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """SIGTERM ends the shop within 20 seconds whatever is half-sent."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    command = [sys.executable, "-m", "examples.web", "--demo", "--port", str(port)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as process:
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            time.sleep(0.1)
+        halves = [
+            b"GET / HT",
+            b"POST /products/kopi-gayo/review HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
+            b"POST /demo/mood HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+        ]
+        with contextlib.ExitStack() as connections:
+            for half in halves:
+                connection = socket.create_connection(("127.0.0.1", port))
+                connections.enter_context(connection)
+                connection.sendall(half)
+            time.sleep(0.5)
+            process.terminate()
+            assert process.wait(timeout=20) in (0, -signal.SIGTERM)
 
 
 @pytest.mark.slow

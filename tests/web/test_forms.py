@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import tomllib
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from aiohttp import DummyCookieJar, FormData, encode_basic_auth
 from aiohttp.test_utils import TestClient, TestServer
+from attrs import evolve
 
 import examples.web
 import mayar_reviews
@@ -17,7 +20,17 @@ from examples.web.shop import Settings
 from examples.web.speech import read_words, status_of
 from mayar_reviews.testing import FakeMayar
 
-from .conftest import KEY, MODERATOR, PAGE, PRODUCT, Visitor, read, token
+from .conftest import (
+    KEY,
+    MODERATOR,
+    PAGE,
+    PRODUCT,
+    SETTINGS,
+    Visitor,
+    found_token,
+    read,
+    token,
+)
 
 FORM = "/products/buku/review"
 BUYER = "siti@example.com"
@@ -38,7 +51,7 @@ async def test_a_review_is_created_once_and_shown(visitor: Visitor, fake: FakeMa
     assert "Nobody has reviewed" in await read(visitor, "/products/buku")
     status, html = await send(visitor, message=" Baris satu\r\nBaris dua ")
     assert status == 200
-    assert "Thank you." in html
+    assert "Thank you for your review." in html
     assert "Baris satu\nBaris dua</p>" in html
     [review] = [review for review in fake.reviews.values() if review["paymentLinkId"] == "buku"]
     assert (review["rating"], review["message"]) == (4, "Baris satu\nBaris dua")
@@ -71,7 +84,8 @@ async def test_a_wrong_field_has_a_sentence_beside_it(
     status, html = await send(visitor, **{"message": "Isinya", **fields})
     assert status == 422
     assert f'id="fault-{field}">{sentence}' in html
-    assert html.count('aria-invalid="true"') == 1
+    assert html.count('id="fault-') == 1
+    assert f'value="{fields.get("customer_email", BUYER)}"' in html
     assert fields.get("message", "Isinya") in html
     assert fake.requests == []
 
@@ -82,19 +96,25 @@ async def test_a_wrong_field_has_a_sentence_beside_it(
         ((200, "failed"), 422, "Mayar does not accept this review."),
         ((403, "Anda belum pernah membeli produk ini"), 403, "Only those who bought this"),
         ((404, "Produk tidak ditemukan"), 404, "This is no longer on sale"),
-        ((409, "Anda sudah memberikan ulasan"), 409, "You have already reviewed this."),
+        (
+            (409, "Anda sudah memberikan ulasan"),
+            409,
+            "There is a review from this customer already.",
+        ),
         ((401, "Unauthorized"), 502, "Mayar does not answer as it should"),
     ],
 )
 async def test_a_refusal_is_a_sentence(
     visitor: Visitor, fake: FakeMayar, answer: tuple[int, str], status: int, sentence: str
 ) -> None:
-    """Each refusal has its status and its sentence, and none repeats the email."""
+    """Each refusal has its status and its sentence, and nothing typed is lost."""
     fake.fail_next(answer[0], message=answer[1])
     got, html = await send(visitor)
     assert got == status
     assert sentence in html
-    assert BUYER not in html
+    assert f'value="{BUYER}"' in html
+    assert "Bagus</textarea>" in html
+    assert 'value="4" required checked' in html
 
 
 async def test_a_reached_limit_is_a_503(visitor: Visitor, fake: FakeMayar) -> None:
@@ -128,10 +148,55 @@ async def test_a_form_without_its_token_is_refused(visitor: Visitor, fake: FakeM
 
 
 async def test_the_cookie_is_protected(visitor: Visitor) -> None:
-    """From scripts, from other sites, and from plain http away from loopback."""
-    async with visitor.get(FORM, headers={"Host": "shop.example"}) as answer:
+    """From scripts and from other sites; a link in a mail still leads to a form that works."""
+    async with visitor.get(FORM) as answer:
         cookie = answer.headers["Set-Cookie"]
-    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Secure"))
+    assert cookie.startswith("visitor=")
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Lax", "Path=/"))
+    assert "Secure" not in cookie
+
+
+async def test_behind_tls_the_cookie_is_bound_to_it(fake: FakeMayar) -> None:
+    """A proxy that speaks https says so; then forms work, with a cookie of this host only."""
+    app = create_app(evolve(SETTINGS, behind_proxy=True), api_key=KEY, base_url=fake.url)
+    fake.add_purchase("buku", BUYER)
+    https = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "9.9.9.9, 10.0.0.1"}
+    async with TestClient(TestServer(app), cookie_jar=DummyCookieJar(), headers=https) as visitor:
+        async with visitor.get(FORM) as answer:
+            cookie = answer.headers["Set-Cookie"]
+            html = await answer.text()
+        assert cookie.startswith("__Host-visitor=")
+        assert "; Secure" in cookie
+        assert "Domain" not in cookie
+        fields = {"customer_email": BUYER, "rating": "4", "token": found_token(html)}
+        sent = {"Cookie": cookie.partition(";")[0]}
+        async with visitor.post(FORM, data=fields, headers=sent, allow_redirects=False) as answer:
+            assert answer.status == 303
+
+
+async def test_a_form_from_the_local_network_works(visitor: Visitor, fake: FakeMayar) -> None:
+    """A phone that tries the shop over plain http keeps its cookie."""
+    fake.add_purchase("buku", BUYER)
+    async with visitor.get(FORM, headers={"Host": "192.168.1.7:8080"}) as answer:
+        assert "Secure" not in answer.headers["Set-Cookie"]
+        html = await answer.text()
+    fields = {"customer_email": BUYER, "rating": "4", "token": found_token(html)}
+    phone = {"Host": "192.168.1.7:8080"}
+    async with visitor.post(FORM, data=fields, headers=phone, allow_redirects=False) as answer:
+        assert answer.status == 303
+
+
+async def test_a_forged_or_old_token_is_refused(
+    visitor: Visitor, fake: FakeMayar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cookie that is not signed by us gets a new one; a form is good for twelve hours."""
+    forged = {"Cookie": "visitor=me"}
+    async with visitor.get(FORM, headers=forged) as answer:
+        assert "visitor=me;" not in answer.headers["Set-Cookie"]
+    old = await token(visitor, FORM)
+    monkeypatch.setattr("examples.web.guard.FORM_SECONDS", -1)
+    assert (await send(visitor, token=old))[0] == 403
+    assert fake.requests == []
 
 
 async def test_a_file_in_a_form_is_ignored(visitor: Visitor, fake: FakeMayar) -> None:
@@ -153,12 +218,121 @@ async def test_nothing_personal_is_logged(
         assert secret not in caplog.text
 
 
+async def test_all_mistakes_are_told_at_once(visitor: Visitor, fake: FakeMayar) -> None:
+    """Each beside its field, with a list above; nothing typed is lost, the email included."""
+    wrong = {"rating": "", "message": "x" * 2001, "customer_email": "siti at home"}
+    status, html = await send(visitor, **wrong)
+    assert status == 422
+    for field in wrong:
+        assert f'id="fault-{field}"' in html
+    assert 'aria-describedby="fault-message hint-message"' in html
+    assert 'value="siti at home"' in html
+    assert "x" * 2001 in html
+    assert fake.requests == []
+
+
+async def test_a_long_text_comes_back(visitor: Visitor, fake: FakeMayar) -> None:
+    """A text of 200,000 characters is too long, but not lost."""
+    status, html = await send(visitor, message="x" * 200_000)
+    assert status == 422
+    assert "x" * 200_000 in html
+    assert fake.requests == []
+
+
+async def test_a_visitor_has_six_forms_a_minute(visitor: Visitor, fake: FakeMayar) -> None:
+    """So that nobody asks for one email after the other who has bought here."""
+    fake.fail_next(403, 6)
+    statuses = [(await send(visitor))[0] for _ in range(8)]
+    assert statuses == [403] * 6 + [429] * 2
+    assert len(fake.requests) == 6
+
+
+async def test_who_has_reviewed_it_may_edit_it(visitor: Visitor, fake: FakeMayar) -> None:
+    """In the browser that wrote the review a second one is an edit of the first."""
+    fake.add_purchase("buku", BUYER)
+    await send(visitor, message="Satu")
+    status, html = await send(visitor, rating="2", message="Dua")
+    assert status == 409
+    assert "You have reviewed this before" in html
+    assert "4 of 5 stars: Satu" in html
+    edit = found(html, "edit")
+    fields = {"token": found_token(html), "edit": edit, "rating": "2", "message": "Dua"}
+    async with visitor.post(FORM, data=fields) as answer:
+        html = await answer.text()
+        assert answer.status == 200
+    assert "Your review is changed." in html
+    [review] = [review for review in fake.reviews.values() if review["paymentLinkId"] == "buku"]
+    assert (review["rating"], review["message"]) == (2, "Dua")
+
+
+async def test_who_knows_an_email_may_not_edit(visitor: Visitor, fake: FakeMayar) -> None:
+    """Another browser is told that there is a review, and gets no way to change it."""
+    fake.add_purchase("buku", BUYER)
+    await send(visitor, message="Satu")
+    visitor.session.cookie_jar.clear()
+    status, html = await send(visitor, message="Dua")
+    assert status == 409
+    assert "There is a review from this customer already." in html
+    assert "Satu" not in html
+    assert 'name="edit"' not in html
+    review_id = list(fake.reviews)[-1]
+    forged = {"edit": review_id, "message": "Tiga", "customer_email": ""}
+    assert (await send(visitor, **forged))[0] == 422
+
+
+async def test_photos_are_attached_once(fake: FakeMayar) -> None:
+    """They are uploaded when all else is right, and not again when Mayar refuses at first."""
+    kept: list[tuple[bytes, str]] = []
+
+    async def upload(content: bytes, kind: str) -> str:
+        kept.append((content, kind))
+        return f"file-{len(kept)}"
+
+    settings = evolve(SETTINGS, upload=upload)
+    app = create_app(settings, api_key=KEY, base_url=fake.url)
+    fake.add_purchase("buku", BUYER)
+    async with TestClient(TestServer(app), headers={"Accept-Language": "en"}) as visitor:
+        form = {"customer_email": BUYER, "rating": "5", "token": await token(visitor, FORM)}
+        png = b"\x89PNG\r\n"
+        async with visitor.post(FORM, data=with_photos(form, b"<svg>")) as answer:
+            assert answer.status == 422
+            assert 'id="fault-photos"' in await answer.text()
+        assert kept == []
+        fake.fail_next(502, 4)
+        fake.fail_next(404, message="Customer not found")
+        async with visitor.post(FORM, data=with_photos(form, png)) as answer:
+            assert answer.status >= 500
+            html = await answer.text()
+        fake.clear_faults()
+        assert "1 of yours are here already." in html
+        again = {**form, "token": found_token(html), "uploaded": found(html, "uploaded")}
+        async with visitor.post(FORM, data=with_photos(again)) as answer:
+            assert answer.status == 200
+    assert kept == [(png, "image/png")]
+    [review] = [review for review in fake.reviews.values() if review["paymentLinkId"] == "buku"]
+    assert [image["id"] for image in review["multipleImage"]] == ["file-1"]
+
+
+def with_photos(fields: dict[str, str], *photos: bytes) -> FormData:
+    """A form with files."""
+    form = FormData(fields)
+    for photo in photos:
+        form.add_field("photos", photo, filename="foto.png", content_type="image/png")
+    return form
+
+
+def found(html: str, name: str) -> str:
+    """A hidden field's value."""
+    return html.partition(f'name="{name}" value="')[2].partition('"')[0]
+
+
 async def decide(visitor: Visitor, status: str, *reviews: str, path: str = MODERATION) -> str:
     """Tick reviews, press a button and follow where it leads."""
     fields = [("token", await token(visitor, path, MODERATOR)), ("status", status)]
-    fields += [("review", f"{PRODUCT}/{review}") for review in reviews]
+    fields += [("review", f"{PRODUCT}/{review}/ACTIVE") for review in reviews]
     async with visitor.post(path, data=dict(fields[:2]), headers=MODERATOR) as answer:
-        assert answer.status == 200
+        assert answer.status == 422
+        assert "Nothing is ticked." in await answer.text()
     async with visitor.post(path, data=fields, headers=MODERATOR) as answer:
         assert answer.status == 200
         return await answer.text()
@@ -179,6 +353,53 @@ async def test_moderation_archives_and_restores(visitor: Visitor, fake: FakeMaya
     assert second not in html
 
 
+async def test_an_undone_decision_leaves_each_as_it_was(visitor: Visitor, fake: FakeMayar) -> None:
+    """What was done is said, with a button that gives each review its own status back."""
+    first, second = list(fake.reviews)[-2:]
+    fake.edit_review(second, status="INACTIVE")
+    fields = [("token", await token(visitor, MODERATION, MODERATOR)), ("status", "ARCHIVED")]
+    fields += [
+        ("review", f"{PRODUCT}/{first}/ACTIVE"),
+        ("review", f"{PRODUCT}/{second}/INACTIVE"),
+    ]
+    async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
+        html = await answer.text()
+    assert "2 reviews are archived." in html
+    assert fake.reviews[first]["status"] == fake.reviews[second]["status"] == "ARCHIVED"
+    undo = re.findall('type="hidden" name="review" value="([^"]+)"', html)
+    fields = [("token", found_token(html)), ("status", "UNDO")]
+    fields += [("review", value) for value in undo]
+    async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
+        assert "Undone: 2 reviews are as they were." in await answer.text()
+    assert fake.reviews[first]["status"] == "ACTIVE"
+    assert fake.reviews[second]["status"] == "INACTIVE"
+    async with visitor.get(MODERATION, headers=MODERATOR) as answer:
+        assert "Undone" not in await answer.text()  # it is said once
+
+
+async def test_two_processes_agree_on_what_is_archived(fake: FakeMayar, tmp_path: Path) -> None:
+    """What one takes down is gone from the other's cached page at once; a new one is there."""
+    settings = evolve(SETTINGS, changes=tmp_path / "changes")
+    one, other = (
+        TestClient(
+            TestServer(create_app(settings, api_key=KEY, base_url=fake.url)),
+            headers={"Accept-Language": "en"},
+        )
+        for _ in range(2)
+    )
+    review = list(fake.reviews)[-1]
+    fake.add_purchase("buku", BUYER)
+    async with one, other:
+        assert review in await read(other, PAGE)
+        assert "Nobody has reviewed" in await read(other, "/products/buku")
+        await decide(one, "ARCHIVED", review)
+        await send(one, message="Bagus sekali")
+        assert "Bagus sekali" in await read(other, "/products/buku")
+        await fake.close()
+        assert review not in await read(other, PAGE)
+        assert review not in await read(one, PAGE)
+
+
 async def test_an_archived_review_is_gone_from_a_stale_page(
     visitor: Visitor, fake: FakeMayar
 ) -> None:
@@ -194,15 +415,28 @@ async def test_an_archived_review_is_gone_from_a_stale_page(
 
 async def test_moderation_asks_for_the_password(visitor: Visitor, fake: FakeMayar) -> None:
     """Without the password, or with a wrong one, there is a 401 that asks for it."""
-    wrong = ("", "Basic", "Basic !", "Basic bTo=", "Basic bTpmYWxzY2g=", "Bearer bTpyYWhhc2lh")
+    wrong = (None, "Basic", "Basic !", "Basic bTo=", "Basic bTpmYWxzY2g=", "Bearer bTpyYWhhc2lh")
     for header in wrong:
-        for method in ("GET", "POST"):
-            headers = {"Authorization": header}
-            async with visitor.request(method, MODERATION, headers=headers) as answer:
-                assert answer.status == 401
-                assert answer.headers["WWW-Authenticate"].startswith("Basic")
-                assert "The password is needed." in await answer.text()
+        headers = {"Authorization": header} if header else {}
+        method = "POST" if header == "Basic bTo=" else "GET"
+        async with visitor.request(method, MODERATION, headers=headers) as answer:
+            assert answer.status == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic")
+            assert "The password is needed." in await answer.text()
     assert fake.requests == []
+
+
+async def test_a_password_cannot_be_guessed_on(visitor: Visitor) -> None:
+    """After five wrong ones nobody at this address gets an answer for a minute."""
+    statuses = []
+    for number in range(7):
+        guess = {"Authorization": encode_basic_auth("m", str(number))}
+        async with visitor.get(MODERATION, headers=guess) as answer:
+            statuses.append(answer.status)
+    async with visitor.get(MODERATION, headers=MODERATOR) as answer:
+        assert answer.status == 429
+        assert answer.headers["Retry-After"] == "60"
+    assert statuses == [401] * 5 + [429] * 2
 
 
 async def test_without_a_password_there_is_no_moderation(fake: FakeMayar) -> None:
@@ -216,7 +450,7 @@ async def test_without_a_password_there_is_no_moderation(fake: FakeMayar) -> Non
 
 async def test_a_form_of_another_site_cannot_moderate(visitor: Visitor, fake: FakeMayar) -> None:
     """The moderator's browser sends the password with it, but the token is missing."""
-    fields = {"status": "ARCHIVED", "review": f"{PRODUCT}/{next(iter(fake.reviews))}"}
+    fields = {"status": "ARCHIVED", "review": f"{PRODUCT}/{next(iter(fake.reviews))}/ACTIVE"}
     async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
         assert answer.status == 403
     assert {request.method for request in fake.requests} == {"GET"}
@@ -225,7 +459,7 @@ async def test_a_form_of_another_site_cannot_moderate(visitor: Visitor, fake: Fa
 async def test_a_failed_moderation_is_explained(visitor: Visitor, fake: FakeMayar) -> None:
     """The list stands under a sentence, when Mayar refuses and when it is down."""
     fields = {"token": await token(visitor, MODERATION, MODERATOR), "status": "ARCHIVED"}
-    fields["review"] = "x/not-a-review"
+    fields["review"] = "x/not-a-review/ACTIVE"
     async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
         assert answer.status == 502
         html = await answer.text()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from html import unescape
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from attrs import evolve
 
 from examples.web.app import create_app
 from examples.web.shop import PAGE_SIZE, Settings
@@ -23,7 +25,7 @@ def ids(html: str) -> list[str]:
 
 def following(html: str) -> str | None:
     """Where the button for older reviews leads."""
-    found = re.search('id="more" rel="next" href="([^"]+)"', html)
+    found = re.search('id="more" rel="next nofollow" href="([^"]+)"', html)
     return found and PAGE + unescape(found[1])
 
 
@@ -173,7 +175,7 @@ async def test_the_language_is_the_one_the_browser_likes_best(
     """If the shop does not have it: Indonesian."""
     async with visitor.get(PAGE, headers={"Accept-Language": asked}) as answer:
         html = await answer.text()
-        assert answer.headers["Vary"] == "Accept-Language"
+        assert "Accept-Language" in answer.headers["Vary"]
     assert f'<html lang="{language}">' in html
     assert ("1 Januari 2025" in html) == (language == "id")
 
@@ -190,6 +192,61 @@ async def test_markup_in_a_review_stays_text(visitor: Visitor, fake: FakeMayar) 
     html = await read(visitor, "/products/buku")
     assert attack not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 3
+
+
+async def test_search_engines_are_told_of_the_rating(fake: FakeMayar) -> None:
+    """As schema.org's Product, with what Google requires; no review can end its element."""
+    fake.add_review(PRODUCT, message="</script><script>alert(1)", rating=4)
+    fake.add_review(PRODUCT, customer={"id": "abc", "name": "siti@example.com"})
+    settings = evolve(SETTINGS, pictures={PRODUCT: "/p.svg"}, prices={PRODUCT: 349_000})
+    app = create_app(settings, api_key=KEY, base_url=fake.url)
+    async with TestClient(TestServer(app)) as visitor:
+        html = await read(visitor, PAGE)
+        assert "application/ld+json" not in await read(visitor, "/products/buku")
+        assert "349.000" in await read(visitor, "/")
+    _, _, rest = html.partition('<script type="application/ld+json">')
+    text, _, _ = rest.partition("</script>")
+    markup = json.loads(text)
+    assert "<" not in text
+    assert (markup["@type"], markup["name"], markup["image"]) == (
+        "Product",
+        "Kelas <Web>",
+        "/p.svg",
+    )
+    assert (markup["offers"]["price"], markup["offers"]["priceCurrency"]) == (349_000, "IDR")
+    assert markup["aggregateRating"] == {
+        "@type": "AggregateRating",
+        "ratingValue": 4.4,
+        "reviewCount": 47,
+        "bestRating": 5,
+        "worstRating": 1,
+    }
+    assert len(markup["review"]) == PAGE_SIZE - 1  # an author without a name is no author
+    for review in markup["review"]:
+        assert review["@type"] == "Review"
+        assert review["author"]["@type"] == "Person"
+        assert 0 < len(review["author"]["name"]) <= 100
+        assert 1 <= review["reviewRating"]["ratingValue"] <= 5
+        assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", review["datePublished"])
+        assert "siti@example.com" not in str(review)
+    assert markup["review"][0]["reviewBody"] == "</script><script>alert(1)"
+
+
+async def test_the_index_shows_figures_or_says_what_is_the_matter(
+    visitor: Visitor, fake: FakeMayar
+) -> None:
+    """Stars and counts; nothing to show; and nothing known, while Mayar is down."""
+    await fake.close()
+    assert (await read(visitor, "/")).count("Rating not available at the moment") == 2
+
+
+async def test_the_index_has_cards(visitor: Visitor) -> None:
+    """A product without a picture has its initial."""
+    html = await read(visitor, "/")
+    assert "45 reviews" in html
+    assert "4.4 of 5 stars" in html
+    assert "Not reviewed yet" in html
+    assert 'class="picture none" aria-hidden="true">K</span>' in html
 
 
 async def test_pictures_come_from_mayar_only(visitor: Visitor, fake: FakeMayar) -> None:

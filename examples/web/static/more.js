@@ -5,13 +5,17 @@ document.addEventListener("click", async (event) => {
   event.preventDefault();
   link.ariaBusy = "true";
   try {
-    const answer = await fetch(link.href);
+    const { origin, pathname, search } = new URL(link.href); // without a moderator's password
+    const answer = await fetch(origin + pathname + search);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const [first, ...others] = page.querySelectorAll("#reviews > li");
-    if (!answer.ok || answer.redirected || !first) throw new Error("no further reviews");
-    document.querySelector("#reviews").append(first, ...others);
-    first.focus();
+    const items = [...page.querySelectorAll("#reviews > li")];
+    if (!answer.ok || answer.redirected || !items.length) throw new Error("no further reviews");
+    document.querySelector("#reviews").append(...items);
+    items[0].focus();
     const next = page.querySelector("#more");
+    const told = document.querySelector("#told");
+    const { one, many, end } = told.dataset;
+    told.textContent = (items.length === 1 ? one : many.replace("{}", items.length)) + (next ? "" : " " + end);
     if (next) link.setAttribute("href", next.getAttribute("href"));
     else link.remove();
   } catch {

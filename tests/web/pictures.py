@@ -1,0 +1,67 @@
+"""`python -m tests.web.pictures`: take the pictures that the READMEs show, in `examples/web/pictures`.
+
+Two screenshots, and an animation of the panel while Mayar's mood changes: a picture a second.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from .test_browser import PRODUCT, ROOT, open_browser, set_device
+
+_PICTURES = ROOT / "examples/web/pictures"
+_ADDRESS = "http://127.0.0.1:8097"
+_FILM = (("fine", 6), ("dropping", 13), ("slow", 6), ("down", 24), ("limited", 6), ("fine", 16))
+"""Moods, and for how many seconds."""
+
+
+def _take(browser: webdriver.Chrome) -> Image.Image:
+    picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+    image = Image.open(BytesIO(base64.b64decode(picture["data"])))
+    return image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+
+
+def _film(browser: webdriver.Chrome) -> None:
+    set_device(browser, 900, "light", height=470)
+    browser.get(_ADDRESS + PRODUCT)
+    browser.find_element(By.ID, "crowd").click()
+    frames = []
+    for mood, seconds in _FILM:
+        browser.find_element(By.CSS_SELECTOR, f".moods button[value={mood}]").click()
+        for _ in range(seconds):
+            time.sleep(1)
+            frames.append(_take(browser).convert("RGB"))
+    # One palette for all: only what changes is kept of each.
+    palette = frames[-1].quantize(64, dither=Image.Dither.NONE)
+    first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    file = _PICTURES / "panel.gif"
+    first.save(file, save_all=True, append_images=others, duration=250, loop=0, optimize=False)
+
+
+def _main() -> None:
+    command = [sys.executable, "-m", "examples.web", "--demo", "--ttl", "10", "--port", "8097"]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            time.sleep(3)
+            with open_browser(Path("/tmp/pictures-profile")) as browser:
+                for name, path, scheme in (("index", "/", "light"), ("product", PRODUCT, "dark")):
+                    set_device(browser, 1200, scheme, height=760)
+                    browser.get(_ADDRESS + path)
+                    time.sleep(2)
+                    _take(browser).save(_PICTURES / f"{name}.png", optimize=True)
+                _film(browser)
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    _main()
