@@ -58,14 +58,15 @@ PLANTS = {
     "any_review_is_ours": Plant(
         "a write told as done",
         "creation.py",
-        "    if found.rating == new.rating:\n        if sent_at",
-        "    if True:\n        return found\n        if sent_at",
+        "    if found.rating == new.rating:\n",
+        "    if True:\n        return found\n",
     ),
     "clock_of_the_client": Plant(
         "a write told as not done",
         "creation.py",
-        "        if sent_at is not None and found.created_at >= sent_at - _CLOCKS_DIFFER:",
-        "        if False:",
+        "        if found.created_at >= latest - _CLOCKS_DIFFER:\n            return found\n"
+        "        if found.created_at >= earliest - _CLOCKS_DIFFER:\n",
+        "        if False:\n",
     ),
     # Other writes.
     "blind_media": Plant(
