@@ -74,13 +74,13 @@ class Told:
 
 @define(eq=False)
 class Program:
-    """A program that shares one client and one budget between its tasks."""
+    """A program whose tasks share clients and budgets."""
 
     world: World
-    budget: RateLimit
+    budgets: tuple[RateLimit, RateLimit]
     told: list[Told] = field(factory=list)
 
-    def client(self, deadline: float | None) -> ReviewsClient:
+    def client(self, deadline: float | None, number: int) -> ReviewsClient:
         """Return a new client of the simulated server."""
         plan = self.world.plan
         client = ReviewsClient(
@@ -89,7 +89,7 @@ class Program:
             timeout=plan.timeout,
             deadline=deadline,
             retry=RetryPolicy(attempts=plan.attempts),
-            rate_limit=self.budget,
+            rate_limit=self.budgets[number % 2],
         )
         transport = SimulatedTransport(self.world)
         client._settings = evolve(client._settings, transport=transport)
@@ -295,7 +295,7 @@ class Program:
                 leg = self._begin(told)
                 here = folder / str(number)
                 here.mkdir(exist_ok=True)
-                client = self.client(job.deadline)
+                client = self.client(job.deadline, job.number)
                 task = asyncio.ensure_future(
                     export_reviews(
                         client,

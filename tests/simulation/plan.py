@@ -93,6 +93,8 @@ class Plan:
     """The share of them that was edited later."""
     requests: int = 20
     per: float = 60.0
+    whole: int = 0
+    """If not 0: two budgets of so many `requests`, for even and odd jobs, within one of this."""
     attempts: int = 4
     timeout: float = 30.0
     close_at: float | None = None
@@ -172,6 +174,7 @@ def draw_plan(seed: int) -> Plan:
         edited=draw.one_of((0.0, 0.1, 0.5)),
         requests=draw.one_of((20, 20, 1, 3)),
         per=draw.one_of((60.0, 60.0, 5.0)),
+        whole=draw.one_of((0, 0, 0, 1, 4)),
         attempts=draw.one_of((4, 4, 1, 2, 7)),
         timeout=draw.one_of((30.0, 3.0)),
         close_at=draw.seconds(0, 5) if draw.chance(0.03) else None,

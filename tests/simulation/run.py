@@ -66,21 +66,23 @@ def simulate(plan: Plan, trace: list[str] | None = None) -> list[str]:
 
 async def _main(plan: Plan, loop: SimulatedLoop, note: Trace) -> list[str]:
     world = World(plan, note)
-    program = Program(world, RateLimit(plan.requests, per=plan.per))
-    client = program.client(None)
-    jobs = [asyncio.ensure_future(program.run(job, client)) for job in plan.jobs]
+    program = Program(world, _budgets(plan))
+    clients = [program.client(None, number) for number in (0, 1)]
+    jobs = [asyncio.ensure_future(program.run(job, clients[job.number % 2])) for job in plan.jobs]
     for edit in plan.edits:
         loop.call_later(edit.at, _edit, world, edit)
     if plan.close_at is not None:
         await asyncio.wait(jobs, timeout=plan.close_at)
-        note("the client is closed")
-        await client.aclose()
+        note("the clients are closed")
+        for client in clients:
+            await client.aclose()
     _, late = await asyncio.wait(jobs, timeout=_HORIZON)
     for task in late:
         task.cancel()
     if late:
         await asyncio.wait(late)
-    await client.aclose()
+    for client in clients:
+        await client.aclose()
     laws = [
         f"the simulation itself: {job.exception()!r}"
         for job in jobs
@@ -90,6 +92,12 @@ async def _main(plan: Plan, loop: SimulatedLoop, note: Trace) -> list[str]:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     laws += [f"nothing left behind: {task!r}" for task in tasks]
     return laws + list(broken_laws(program, loop, _log.texts))
+
+
+def _budgets(plan: Plan) -> tuple[RateLimit, RateLimit]:
+    whole = RateLimit(plan.whole, per=plan.per) if plan.whole else None
+    even = RateLimit(plan.requests, per=plan.per, within=whole)
+    return even, RateLimit(plan.requests, per=plan.per, within=whole) if whole else even
 
 
 def _edit(world: World, edit: Edit) -> None:
