@@ -21,7 +21,7 @@ from mayar_reviews import PaginationError, Review
 from mayar_reviews.answers import Listing
 from mayar_reviews.api_json import to_time
 from mayar_reviews.converter import structure_each
-from mayar_reviews.walk import Walk
+from mayar_reviews.walk import Row, Walk, keys_of
 
 START = 1_767_000_000_000
 HOUR = 3_600_000
@@ -159,9 +159,7 @@ def test_every_list_is_whole_or_says_what_it_lacks(
             assert shop.requests <= 2 * least
 
 
-@pytest.mark.slow
-@settings(max_examples=400, deadline=None)
-@given(
+EVENTFUL = given(
     order=st.sampled_from(ORDERS),
     cut=st.sampled_from(CUTS),
     size=st.integers(0, 130),
@@ -175,7 +173,24 @@ def test_every_list_is_whole_or_says_what_it_lacks(
     ),
     stop_before=st.none() | st.integers(1, 20),
 )
-def test_whatever_happens_while_a_list_is_read(
+
+
+@settings(max_examples=60)
+@EVENTFUL
+def test_whatever_happens_while_a_list_is_read(**walk: Any) -> None:
+    """Edits, new reviews, reviews of one millisecond, and a walk that is interrupted."""
+    _happens(**walk)
+
+
+@pytest.mark.slow
+@settings(max_examples=400)
+@EVENTFUL
+def test_whatever_happens_while_many_lists_are_read(**walk: Any) -> None:
+    """The same with more examples."""
+    _happens(**walk)
+
+
+def _happens(
     order: str,
     cut: str,
     size: int,
@@ -186,7 +201,6 @@ def test_whatever_happens_while_a_list_is_read(
     events: list[tuple[int, str, int]],
     stop_before: int | None,
 ) -> None:
-    """Edits, new reviews, reviews of one millisecond, and a walk that is interrupted."""
     shop = shop_with(order, cut, size, share, seed, spread)
     before = set(shop.reviews)
 
@@ -212,6 +226,60 @@ def test_whatever_happens_while_a_list_is_read(
 def _edit_sixty(shop: Shop) -> None:
     for number in range(60):
         shop.edit(f"review-{number}")
+
+
+# --- what tells one review from another -----------------------------------------------------------
+
+MOST = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+EARLIER = Row("earlier", 70, 30)
+
+
+@pytest.mark.parametrize(
+    ("raw", "before", "row"),
+    [
+        ({"id": "a", "updatedAt": 2, "createdAt": 1}, EARLIER, Row("a", 2, 1)),
+        ({"id": "a", "updatedAt": 0, "createdAt": 0}, EARLIER, Row("a", 0, 0)),
+        ({"id": "a", "updatedAt": MOST, "createdAt": MOST}, EARLIER, Row("a", MOST, MOST)),
+        ({"id": "a", "updatedAt": MOST + 1, "createdAt": -1}, EARLIER, Row("a", 70, 30)),
+        ({"id": "a", "updatedAt": True, "createdAt": "1"}, EARLIER, Row("a", 70, 30)),
+        ({"id": "a", "updatedAt": 2}, EARLIER, Row("a", 2, 30)),
+        ({"id": "a", "createdAt": 1}, EARLIER, Row("a", 70, 1)),
+        ({"id": "a", "updatedAt": 2}, None, Row("a", 2, 2)),
+        ({"id": "a", "createdAt": 1}, None, Row("a", 1, 1)),
+        ({"id": "a"}, None, Row("a", MOST, MOST)),
+        ({"id": 5, "updatedAt": 2, "createdAt": 1}, None, Row("number 5", 2, 1)),
+        ({"id": 1, "updatedAt": 2, "createdAt": 1}, None, Row("number 1", 2, 1)),
+        ({"id": 0}, EARLIER, Row('{"id":0}', 70, 30)),
+        ({"id": True}, EARLIER, Row('{"id":true}', 70, 30)),
+        ({"id": None}, EARLIER, Row('{"id":null}', 70, 30)),
+        ("text", EARLIER, Row('"text"', 70, 30)),
+        (None, None, Row("null", MOST, MOST)),
+    ],
+)
+def test_what_a_review_tells_that_is_not_as_documented(
+    raw: Any, before: Row | None, row: Row
+) -> None:
+    """A time that it lacks comes from the one before it, an id from its text."""
+    assert Row.of(raw, before) == row
+
+
+def test_a_review_without_times_takes_those_of_its_neighbour() -> None:
+    """The one before it; at the head of a page the first one that has both."""
+    first, second = {"id": "a", "updatedAt": 4, "createdAt": 3}, {"id": "b", "createdAt": 2}
+    assert keys_of([{"id": "x"}, second, first, second]) == [
+        *(Row("x", 4, 3), Row("b", 4, 2), Row("a", 4, 3), Row("b", 4, 2))
+    ]
+    assert keys_of([{"id": "x"}, second]) == [Row("x", MOST, MOST), Row("b", MOST, 2)]
+    assert keys_of([]) == []
+
+
+def test_a_review_that_is_nested_too_deeply_is_told_apart_by_its_id() -> None:
+    nested: Any = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert Row.of({"message": nested}, EARLIER).id == "nested too deeply"
+    assert Row.of({"id": "a", "message": nested}, EARLIER).id == "a"
 
 
 # --- servers that make no sense ------------------------------------------------------------------
