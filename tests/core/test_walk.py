@@ -6,7 +6,9 @@ it says what the server shows, and it knows what was there throughout.
 
 from __future__ import annotations
 
+import copy
 import random
+import re
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 
 from mayar_reviews import PaginationError, Review
 from mayar_reviews.answers import Listing
-from mayar_reviews.api_json import to_time
+from mayar_reviews.api_json import to_milliseconds, to_time
 from mayar_reviews.converter import structure_each
 from mayar_reviews.walk import Row, Walk, keys_of
 
@@ -226,6 +228,93 @@ def _happens(
 def _edit_sixty(shop: Shop) -> None:
     for number in range(60):
         shop.edit(f"review-{number}")
+
+
+def steps_of(shop: Shop, page_size: int) -> list[tuple[int, Walk]]:
+    """The limit of each request, and the walk as it was after it."""
+    walk, steps = Walk.begin(None, page_size), []
+    while not walk.done:
+        limit = walk.limit
+        walk.take(shop.page(walk.cursor, limit))
+        steps.append((limit, copy.deepcopy(walk)))
+    return steps
+
+
+def test_a_small_page_that_brings_nothing_new_is_asked_for_once_more_as_a_large_one() -> None:
+    """Thirty reviews of one millisecond fit on a page of fifty."""
+    shop = shop_with("updated", "updated", 20, 0.0)
+    for number in range(30):
+        shop.add(f"same-{number}", START + 5 * HOUR)
+    steps = steps_of(shop, 10)
+    assert [limit for limit, _ in steps] == [10, 11, 11, 50, 11, 10]
+    assert steps[-1][1].gaps == ()
+
+
+def test_a_large_page_that_brings_nothing_new_is_not_asked_for_again() -> None:
+    """Sixty reviews of one millisecond do not fit on it, and ten are named."""
+    shop = Shop("updated", "updated")
+    for number in range(60):
+        shop.add(f"same-{number:02}", START)
+    shop.add("older", START - 1)
+    steps = steps_of(shop, 50)
+    assert [limit for limit, _ in steps] == [50, 50, 50, 50]
+    assert steps[-1][1].gaps == ((to_time(0), to_time(START + 1)),)
+
+
+def test_a_list_that_hides_edited_reviews_says_so_as_soon_as_it_is_known() -> None:
+    """A walk that is interrupted then keeps it in its cursor."""
+    shop = shop_with("created", "updated", 200, 0.3)
+    [first] = [walk for _, walk in steps_of(shop, 50) if walk.gaps][:1]
+    assert not first.done
+    ((start, until),) = first.gaps
+    assert start == to_time(0)
+    assert (first.starting_after or "").endswith(f".0.{to_milliseconds(until)}")
+    assert Walk.begin(first.starting_after, 50).gaps == first.gaps
+
+
+def test_the_second_look_has_a_cursor_of_its_own() -> None:
+    """Its pages are of the usual size, and it can be resumed before its first one."""
+    steps = steps_of(shop_with("updated", "updated", 120, 0.2), 50)
+    [at] = [i for i, (_, walk) in enumerate(steps) if walk.cursor is None and not walk.done]
+    newest = max(
+        row["updatedAt"] for row in shop_with("updated", "updated", 120, 0.2).reviews.values()
+    )
+    assert re.fullmatch(rf"~u2\d+\.{newest}", steps[at][1].starting_after or "")
+    assert steps[at][1].limit == 50
+
+
+def test_gaps_that_meet_are_one() -> None:
+    """Those that come later lie before the others."""
+    walk = Walk(50)
+    for gap, gaps in (
+        ((50, 60), [(50, 60)]),
+        ((30, 40), [(50, 60), (30, 40)]),
+        ((20, 30), [(50, 60), (20, 40)]),
+        ((10, 25), [(50, 60), (10, 40)]),
+        ((5, 55), [(5, 60)]),
+    ):
+        walk._add_gap(*gap)
+        assert walk._gaps == gaps
+
+
+def test_a_review_without_times_that_comes_again_is_given_once() -> None:
+    """Unless it has changed."""
+    odd, changed = {"id": "odd", "rating": 1}, {"id": "odd", "rating": 2}
+    a, b, c = (_row(n, START - n) for n in range(3))
+    pages = [[a, odd], [odd, b], [changed, c], [odd, c]]
+    walk = Walk.begin(None, 50)
+    given = [
+        walk.take(
+            Listing(
+                structure_each(rows, Review, "$"),
+                tuple(rows),
+                has_more=True,
+                next_starting_after=f"c{n}",
+            )
+        )
+        for n, rows in enumerate(pages)
+    ]
+    assert [page and list(page.raw) for page in given] == [[a, odd], [b], [changed, c], [odd]]
 
 
 # --- what tells one review from another -----------------------------------------------------------

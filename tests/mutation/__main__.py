@@ -24,7 +24,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 LEAST_KILLED = 0.97
 
 TESTS = {
-    "retry": ["test_retry.py"],
+    "retry": ["test_retry.py", "test_arguments.py"],
     "creation": [
         "test_creation.py",
         "test_client.py",
