@@ -37,7 +37,12 @@ TESTS = {
     "call": ["test_call.py", "test_events.py", "test_creation.py", "test_lifecycle.py"],
     "rate_limit": ["test_rate_limit.py", "test_rate_limit_pauses.py", "test_rate_limit_within.py"],
     "answers": ["test_answers.py", "test_pagination.py", "test_models.py"],
-    "endpoints": ["test_endpoint_reads.py", "test_endpoints.py", "test_endpoint_lists.py", "test_arguments.py"],
+    "endpoints": [
+        "test_endpoint_reads.py",
+        "test_endpoints.py",
+        "test_endpoint_lists.py",
+        "test_arguments.py",
+    ],
 }
 """For each module the tests in `tests/core` that are to notice."""
 
