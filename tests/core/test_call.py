@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 
-from mayar_reviews import MayarError, RateLimit, ReviewsClient
+from mayar_reviews import (
+    ConnectionLostError,
+    DeadlineExceededError,
+    MayarError,
+    OutcomeUnknownError,
+    RateLimit,
+    ReviewsClient,
+)
 from tests.support.calls import ARGUMENTS, call
 from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review
@@ -122,3 +129,25 @@ async def test_attempts_is_what_the_server_saw(name: str, script: tuple[Step, ..
             failure = error
         assert attempts == server.ledger.exchanges > 0
         assert failure is None or failure.attempts == server.ledger.exchanges
+
+
+@virtual_time
+async def test_a_write_in_doubt_says_which_and_why() -> None:
+    """The last failure is the cause."""
+    script = (Respond(503), Break("request", times=9))
+    async with FaultServer([make_review(1)], script=script) as server, client_of(server) as client:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.update_review("review-1", rating=1)
+    cause = caught.value.__cause__
+    assert isinstance(cause, ConnectionLostError)
+    assert str(caught.value).startswith(f"update_review may or may not have happened: {cause}")
+
+
+@virtual_time
+async def test_a_deadline_that_passes_while_an_answer_comes_says_so() -> None:
+    """It was the deadline, and not the connection, that ended the call."""
+    script = (Break("request", "hang"),)
+    async with FaultServer(script=script) as server, client_of(server, deadline=5.0) as client:
+        with pytest.raises(DeadlineExceededError) as caught:
+            await client.list_reviews()
+    assert str(caught.value).startswith("the deadline passed before the answer was complete")

@@ -68,8 +68,8 @@ def test_the_code_does_what_the_table_says(kind: str, effect: Effect, then: str)
     """Each cell, for each failure of its row."""
     for failure in KINDS[kind]:
         if then != "-":
-            in_doubt = kind == "409 after a creation in doubt"
-            assert decide(failure, effect, in_doubt=in_doubt) is Next(then)
+            options = {"in_doubt": True} if kind == "409 after a creation in doubt" else {}
+            assert decide(failure, effect, **options) is Next(then)
 
 
 def delay(failure: MayarError, attempt: int = 1) -> float | None:

@@ -6,7 +6,9 @@ it says what the server shows, and it knows what was there throughout.
 
 from __future__ import annotations
 
+import copy
 import random
+import re
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -19,9 +21,9 @@ from hypothesis import strategies as st
 
 from mayar_reviews import PaginationError, Review
 from mayar_reviews.answers import Listing
-from mayar_reviews.api_json import to_time
+from mayar_reviews.api_json import to_milliseconds, to_time
 from mayar_reviews.converter import structure_each
-from mayar_reviews.walk import Walk
+from mayar_reviews.walk import Row, Walk, keys_of
 
 START = 1_767_000_000_000
 HOUR = 3_600_000
@@ -159,9 +161,7 @@ def test_every_list_is_whole_or_says_what_it_lacks(
             assert shop.requests <= 2 * least
 
 
-@pytest.mark.slow
-@settings(max_examples=400, deadline=None)
-@given(
+EVENTFUL = given(
     order=st.sampled_from(ORDERS),
     cut=st.sampled_from(CUTS),
     size=st.integers(0, 130),
@@ -175,7 +175,24 @@ def test_every_list_is_whole_or_says_what_it_lacks(
     ),
     stop_before=st.none() | st.integers(1, 20),
 )
-def test_whatever_happens_while_a_list_is_read(
+
+
+@settings(max_examples=60)
+@EVENTFUL
+def test_whatever_happens_while_a_list_is_read(**walk: Any) -> None:
+    """Edits, new reviews, reviews of one millisecond, and a walk that is interrupted."""
+    _happens(**walk)
+
+
+@pytest.mark.slow
+@settings(max_examples=400)
+@EVENTFUL
+def test_whatever_happens_while_many_lists_are_read(**walk: Any) -> None:
+    """The same with more examples."""
+    _happens(**walk)
+
+
+def _happens(
     order: str,
     cut: str,
     size: int,
@@ -186,7 +203,6 @@ def test_whatever_happens_while_a_list_is_read(
     events: list[tuple[int, str, int]],
     stop_before: int | None,
 ) -> None:
-    """Edits, new reviews, reviews of one millisecond, and a walk that is interrupted."""
     shop = shop_with(order, cut, size, share, seed, spread)
     before = set(shop.reviews)
 
@@ -228,6 +244,147 @@ def test_a_resumed_second_look_shows_nothing_twice(cut: str) -> None:
 def _edit_sixty(shop: Shop) -> None:
     for number in range(60):
         shop.edit(f"review-{number}")
+
+
+def steps_of(shop: Shop, page_size: int) -> list[tuple[int, Walk]]:
+    """The limit of each request, and the walk as it was after it."""
+    walk, steps = Walk.begin(None, page_size), []
+    while not walk.done:
+        limit = walk.limit
+        walk.take(shop.page(walk.cursor, limit))
+        steps.append((limit, copy.deepcopy(walk)))
+    return steps
+
+
+def test_a_small_page_that_brings_nothing_new_is_asked_for_once_more_as_a_large_one() -> None:
+    """Thirty reviews of one millisecond fit on a page of fifty."""
+    shop = shop_with("updated", "updated", 20, 0.0)
+    for number in range(30):
+        shop.add(f"same-{number}", START + 5 * HOUR)
+    steps = steps_of(shop, 10)
+    assert [limit for limit, _ in steps] == [10, 11, 11, 50, 11, 10]
+    assert steps[-1][1].gaps == ()
+
+
+def test_a_large_page_that_brings_nothing_new_is_not_asked_for_again() -> None:
+    """Sixty reviews of one millisecond do not fit on it, and ten are named."""
+    shop = Shop("updated", "updated")
+    for number in range(60):
+        shop.add(f"same-{number:02}", START)
+    shop.add("older", START - 1)
+    steps = steps_of(shop, 50)
+    assert [limit for limit, _ in steps] == [50, 50, 50, 50]
+    assert steps[-1][1].gaps == ((to_time(0), to_time(START + 1)),)
+
+
+def test_a_list_that_hides_edited_reviews_says_so_as_soon_as_it_is_known() -> None:
+    """A walk that is interrupted then keeps it in its cursor."""
+    shop = shop_with("created", "updated", 200, 0.3)
+    [first] = [walk for _, walk in steps_of(shop, 50) if walk.gaps][:1]
+    assert not first.done
+    ((start, until),) = first.gaps
+    assert start == to_time(0)
+    assert (first.starting_after or "").endswith(f".0.{to_milliseconds(until)}")
+    assert Walk.begin(first.starting_after, 50).gaps == first.gaps
+
+
+def test_the_second_look_has_a_cursor_of_its_own() -> None:
+    """Its pages are of the usual size, and it can be resumed before its first one."""
+    steps = steps_of(shop_with("updated", "updated", 120, 0.2), 50)
+    [at] = [i for i, (_, walk) in enumerate(steps) if walk.cursor is None and not walk.done]
+    newest = max(
+        row["updatedAt"] for row in shop_with("updated", "updated", 120, 0.2).reviews.values()
+    )
+    assert re.fullmatch(rf"~u2\d+\.{newest}", steps[at][1].starting_after or "")
+    assert steps[at][1].limit == 50
+
+
+def test_gaps_that_meet_are_one() -> None:
+    """Those that come later lie before the others."""
+    walk = Walk(50)
+    for gap, gaps in (
+        ((50, 60), [(50, 60)]),
+        ((30, 40), [(50, 60), (30, 40)]),
+        ((20, 30), [(50, 60), (20, 40)]),
+        ((10, 25), [(50, 60), (10, 40)]),
+        ((5, 55), [(5, 60)]),
+    ):
+        walk._add_gap(*gap)
+        assert walk._gaps == gaps
+
+
+def test_a_review_without_times_that_comes_again_is_given_once() -> None:
+    """Unless it has changed."""
+    odd, changed = {"id": "odd", "rating": 1}, {"id": "odd", "rating": 2}
+    a, b, c = (_row(n, START - n) for n in range(3))
+    pages = [[a, odd], [odd, b], [changed, c], [odd, c]]
+    walk = Walk.begin(None, 50)
+    given = [
+        walk.take(
+            Listing(
+                structure_each(rows, Review, "$"),
+                tuple(rows),
+                has_more=True,
+                next_starting_after=f"c{n}",
+            )
+        )
+        for n, rows in enumerate(pages)
+    ]
+    assert [page and list(page.raw) for page in given] == [[a, odd], [b], [changed, c], [odd]]
+
+
+# --- what tells one review from another -----------------------------------------------------------
+
+MOST = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+EARLIER = Row("earlier", 70, 30)
+
+
+@pytest.mark.parametrize(
+    ("raw", "before", "row"),
+    [
+        ({"id": "a", "updatedAt": 2, "createdAt": 1}, EARLIER, Row("a", 2, 1)),
+        ({"id": "a", "updatedAt": 0, "createdAt": 0}, EARLIER, Row("a", 0, 0)),
+        ({"id": "a", "updatedAt": MOST, "createdAt": MOST}, EARLIER, Row("a", MOST, MOST)),
+        ({"id": "a", "updatedAt": MOST + 1, "createdAt": -1}, EARLIER, Row("a", 70, 30)),
+        ({"id": "a", "updatedAt": True, "createdAt": "1"}, EARLIER, Row("a", 70, 30)),
+        ({"id": "a", "updatedAt": 2}, EARLIER, Row("a", 2, 30)),
+        ({"id": "a", "createdAt": 1}, EARLIER, Row("a", 70, 1)),
+        ({"id": "a", "updatedAt": 2}, None, Row("a", 2, 2)),
+        ({"id": "a", "createdAt": 1}, None, Row("a", 1, 1)),
+        ({"id": "a"}, None, Row("a", MOST, MOST)),
+        ({"id": 5, "updatedAt": 2, "createdAt": 1}, None, Row("number 5", 2, 1)),
+        ({"id": 1, "updatedAt": 2, "createdAt": 1}, None, Row("number 1", 2, 1)),
+        ({"id": 0}, EARLIER, Row('{"id":0}', 70, 30)),
+        ({"id": True}, EARLIER, Row('{"id":true}', 70, 30)),
+        ({"id": None}, EARLIER, Row('{"id":null}', 70, 30)),
+        ("text", EARLIER, Row('"text"', 70, 30)),
+        (None, None, Row("null", MOST, MOST)),
+    ],
+)
+def test_what_a_review_tells_that_is_not_as_documented(
+    raw: Any, before: Row | None, row: Row
+) -> None:
+    """A time that it lacks comes from the one before it, an id from its text."""
+    assert Row.of(raw, before) == row
+
+
+def test_a_review_without_times_takes_those_of_its_neighbour() -> None:
+    """The one before it; at the head of a page the first one that has both."""
+    first, second = {"id": "a", "updatedAt": 4, "createdAt": 3}, {"id": "b", "createdAt": 2}
+    assert keys_of([{"id": "x"}, second, first, second]) == [
+        *(Row("x", 4, 3), Row("b", 4, 2), Row("a", 4, 3), Row("b", 4, 2))
+    ]
+    assert keys_of([{"id": "x"}, second]) == [Row("x", MOST, MOST), Row("b", MOST, 2)]
+    assert keys_of([]) == []
+
+
+def test_a_review_that_is_nested_too_deeply_is_told_apart_by_its_id() -> None:
+    nested: Any = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert Row.of({"message": nested}, EARLIER).id == "nested too deeply"
+    assert Row.of({"id": "a", "message": nested}, EARLIER).id == "a"
 
 
 # --- servers that make no sense ------------------------------------------------------------------
