@@ -35,7 +35,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from attrs import fields, frozen
 
@@ -43,7 +43,7 @@ from mayar_reviews import InvalidArgumentError, Review
 from mayar_reviews.api_json import camel_case, dump, load, to_time
 from mayar_reviews.converter import misfits
 
-from .durable import replacing
+from .durable import Hashed, replacing
 
 Format = Literal["jsonl", "csv", "csv-spreadsheet", "parquet"]
 _Raw = Mapping[str, Any]
@@ -112,7 +112,7 @@ def write(
     lines: Iterable[bytes],
     output: Path,
     layout: Layout,
-    before: Callable[[Path], object],
+    before: Callable[[str], object],
     *,
     has_invalid: bool,
 ) -> Generator[None, None, None]:
@@ -122,20 +122,21 @@ def write(
         lines: the reviews as the API sent them.
         output: the file.
         layout: how they are written.
-        before: called with the whole file before it appears.
+        before: called with size and hash of the whole file before it appears.
         has_invalid: whether a review may not be as documented.
     """
-    with replacing(output, before) as file:
+    with replacing(output, lambda: before(hashed.fingerprint())) as file:
+        hashed = Hashed(file)
         if layout.format == "jsonl":
             for line in lines:
-                file.write(line)
+                hashed.write(line)
                 yield
             return
         rows = map(_fitting if has_invalid else _documented, map(load, lines))
         if layout.format == "parquet":
-            yield from _write_parquet(rows, file)
+            yield from _write_parquet(rows, hashed)
         else:
-            yield from _write_csv(rows, file, layout)
+            yield from _write_csv(rows, hashed, layout)
 
 
 def write_store(lines: Iterable[bytes], store: Path) -> Generator[None, None, None]:
@@ -185,7 +186,7 @@ def _replace_surrogates(text: str) -> str:
 # --- csv -----------------------------------------------------------------------------------
 
 
-def _write_csv(rows: Iterable[_Row], file: BinaryIO, layout: Layout) -> Iterator[None]:
+def _write_csv(rows: Iterable[_Row], file: Hashed, layout: Layout) -> Iterator[None]:
     is_spreadsheet = layout.format == "csv-spreadsheet"
     if is_spreadsheet:
         file.write(codecs.BOM_UTF8)
@@ -268,7 +269,7 @@ def _disarm(cell: Any) -> Any:
 # --- parquet -------------------------------------------------------------------------------
 
 
-def _write_parquet(rows: Iterable[_Row], file: BinaryIO) -> Iterator[None]:
+def _write_parquet(rows: Iterable[_Row], file: Hashed) -> Iterator[None]:
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
