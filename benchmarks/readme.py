@@ -15,7 +15,6 @@ _LABELS = {
     "walk": "10,000 reviews, over aiohttp + orjson",
     "backend": "200 pages at a time, over aiohttp + orjson",
     "latency": "pages at 50 ms, over the latency",
-    "export": "exporting 10,000 reviews as JSON lines, over aiohttp + orjson",
     "rate_limited": "a paced job, over the least time possible",
 }
 
