@@ -38,7 +38,7 @@ class Effort:
 
 
 QUICK = Effort(3, 0.2, 20, memory_pages=2_000, export_memory_pages=200, window=2.0)
-FULL = Effort(7, 1.0, 50, memory_pages=20_000, export_memory_pages=20_000, window=60.0)
+FULL = Effort(7, 1.0, 50, memory_pages=20_000, export_memory_pages=1_000, window=60.0)
 
 
 def decode(effort: Effort) -> Table:
@@ -114,7 +114,8 @@ def memory(effort: Effort) -> Table:
     exports = {f"export to {kind}": kind for kind in ("jsonl", "csv", "parquet")}
     rows: list[Row] = []
     notes: list[str] = []
-    with serving() as server:
+    # A review that comes again is not written again: no page may repeat itself.
+    with serving("--distinct", effort.export_memory_pages) as server:
         for jobs, pages, runs in (
             (walks, effort.memory_pages, 3),
             (exports, effort.export_memory_pages, 1),

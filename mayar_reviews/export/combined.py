@@ -97,12 +97,12 @@ class Combined:
             EOFError: a part lacks reviews.
         """
 
-        def record(made: Path) -> None:
+        def record(made: str) -> None:
             # Both, as a kill may come before the file has its name.
             known = {
                 "format": self._layout.format,
                 "separator": self._layout.separator,
-                "output": fingerprint(made),
+                "output": made,
                 "replaced": fingerprint(self._output) if self._output.exists() else None,
             }
             with replacing(self._record) as file:

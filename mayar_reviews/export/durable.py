@@ -12,9 +12,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedWriter
+from io import BufferedWriter, RawIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _log = logging.getLogger("mayar_reviews")
 
@@ -78,12 +78,12 @@ class Lock:
 
 
 @contextmanager
-def replacing(path: Path, before: Callable[[Path], object] = lambda _: None) -> Iterator[BinaryIO]:
+def replacing(path: Path, before: Callable[[], object] = lambda: None) -> Iterator[BinaryIO]:
     """Write a file that appears under its name whole and synced, or not at all.
 
     Args:
         path: the file. If it is there, its permissions are kept.
-        before: called with the new file, when it is synced and does not have its name yet.
+        before: called when the new file is synced and does not have its name yet.
     """
     # The name is always the same, so what a kill leaves behind is overwritten by the next run.
     temporary = _hidden(path, "tmp")
@@ -93,7 +93,7 @@ def replacing(path: Path, before: Callable[[Path], object] = lambda _: None) -> 
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             yield file
             sync(file)
-        before(temporary)
+        before()
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -107,14 +107,47 @@ def open_to_append(path: Path) -> BinaryIO:
     return _open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
 
+class Hashed(RawIOBase):
+    """Writes to a file and hashes on the way: hashing a large one later would block the loop."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def writable(self) -> bool:
+        """Return that bytes can be written: pyarrow asks."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        self._digest.update(data)
+        written = self._file.write(data)
+        self._size += written
+        return written
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._size
+
+    def fingerprint(self) -> str:
+        """Return size and hash of what was written."""
+        return _fingerprint(self._size, self._digest.hexdigest())
+
+
 def fingerprint(path: Path) -> str | None:
     """Return size and hash of a file; `None` if it is not there."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return f"{file.tell()} bytes, sha256 {digest}"
+            return _fingerprint(file.tell(), digest)
     except FileNotFoundError:
         return None
+
+
+def _fingerprint(size: int, digest: str) -> str:
+    return f"{size} bytes, sha256 {digest}"
 
 
 def sync(file: BinaryIO) -> None:

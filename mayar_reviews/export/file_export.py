@@ -26,7 +26,7 @@ from mayar_reviews import (
 )
 from mayar_reviews.api_json import to_time
 
-from .durable import Lock, fingerprint
+from .durable import Lock
 from .formats import Layout, write, write_store
 from .journal import Journal
 from .merge import Index
@@ -296,9 +296,9 @@ class FileExport:
         has_invalid = journal.state.has_invalid
         index = Index(checks=has_invalid)
 
-        def record(made: Path) -> None:
+        def record(made: str) -> None:
             journal.save(
-                output=fingerprint(made),
+                output=made,
                 written=len(index.offsets),
                 ratings=index.ratings,
                 active=index.active,

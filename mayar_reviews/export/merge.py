@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import BinaryIO
 
@@ -87,6 +87,7 @@ class Index:
     newest_created: int = 0
     """The same for `createdAt`."""
     _places: dict[str, int] = Factory(dict)
+    """The place of each review, in the order of the places."""
     _by_updated: _Order = Factory(_Order)
     _by_created: _Order = Factory(_Order)
 
@@ -151,12 +152,8 @@ class Index:
         places = [place for place, time in enumerate(self.updated) if time >= start]
         if len(places) > _LARGEST_EDGE:
             return {}
-        wanted = set(places)
-        return {
-            review_id: self.updated[place]
-            for review_id, place in self._places.items()
-            if place in wanted
-        }
+        ids = list(self._places)
+        return {ids[place]: self.updated[place] for place in places}
 
     @property
     def sorted_by(self) -> str | None:
@@ -183,12 +180,19 @@ class Index:
     @property
     def ratings(self) -> Counter[int]:
         """How many reviews of each rating there are."""
-        return Counter(rating for rating, _ in self._kinds if rating is not None)
+        return self._count(lambda _: True)
 
     @property
     def active(self) -> Counter[int]:
         """The same for the reviews that the statistics count."""
-        return Counter(rating for rating, is_active in self._kinds if is_active and rating)
+        return self._count(lambda is_active: is_active)
+
+    def _count(self, counts: Callable[[bool], bool]) -> Counter[int]:
+        ratings: Counter[int] = Counter()
+        for (rating, is_active), number in Counter(self._kinds).items():
+            if rating is not None and counts(is_active):
+                ratings[rating] += number
+        return ratings
 
     @property
     def invalid_count(self) -> int:
@@ -199,7 +203,7 @@ class Index:
     def invalid(self) -> dict[str, str]:
         """What does not fit, by review; the first of them."""
         named = dict(islice(self._faults.items(), MOST_NAMED))
-        ids = {place: review_id for review_id, place in self._places.items() if place in named}
+        ids = list(self._places)
         return {
             name_of(ids[place], number): fault
             for number, (place, fault) in enumerate(named.items(), 1)

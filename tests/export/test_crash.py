@@ -72,12 +72,17 @@ async def test_a_page_is_synced_before_the_state_that_counts_it(
 ) -> None:
     calls = Calls(monkeypatch)
     pages: list[list[tuple[str, str, int]]] = []
+
+    def on_progress(progress: ExportProgress) -> None:
+        if progress.waiting is None:
+            pages.append(calls.take())
+
     async with shop(rate_limit=WaitingBudget()) as (_, client):
         await export_reviews(
             client,
             "kelas-web",
             tmp_path / "out",
-            on_progress=lambda progress: progress.waiting or pages.append(calls.take()),
+            on_progress=on_progress,
         )
     first, *rest = [[call[:2] for call in page] for page in pages]
     # Before the first page: a state, and the name of the journal in its directory.
