@@ -295,7 +295,7 @@ class _Link:
             except asyncio.CancelledError as error:
                 traceback.clear_frames(error.__traceback__)  # redis-py's frames hold the password
                 raise
-            except (RedisError, OSError) as error:
+            except Exception as error:  # whatever it is, nobody must wait for ever
                 answers = [error] * len(batch)
             for (*_, future), answer in zip(batch, answers, strict=True):
                 if future.done():
@@ -337,7 +337,7 @@ class _Link:
         try:
             info: Any = await self._client.info("memory")
         except ResponseError as error:
-            if isinstance(error, AuthenticationError | _PASSES):
+            if isinstance(error, (AuthenticationError, *_PASSES)):
                 raise
             info = {}  # a user that may not ask
         self._checked = True
@@ -359,10 +359,11 @@ def _failure(error: Exception) -> ConnectionFailedError:
         return ConnectionFailedError(
             f"nothing was sent: no answer from the rate limit's Redis in {_TIMEOUT:g} s"
         )
+    away = isinstance(error, RedisError | OSError)
     refused = isinstance(error, AuthenticationError | ResponseError)
     return ConnectionFailedError(
         f"nothing was sent: the rate limit's Redis failed ({type(error).__name__})",
-        transient=not refused or isinstance(error, _PASSES),
+        transient=(away and not refused) or isinstance(error, _PASSES),
     )
 
 
@@ -415,6 +416,27 @@ class RedisRateLimit:
         InvalidArgumentError: an argument is outside its limits.
     """
 
+    # The state in one event loop; `_enter` begins it.
+    _me: str
+    _numbers: itertools.count[int]
+    _waiting: dict[str, _Waiter]
+    """In order of arrival."""
+    _held: set[str]
+    _used: dict[str, float]
+    """The slots of this window, and when their requests were answered."""
+    _left: list[str]
+    _answered_since: list[str]
+    _accepted: bool
+    _anew: bool
+    """Whether Redis must be told everything: an answer was lost, or Redis's memory."""
+    _marks: list[str]
+    _failure: MayarError | None
+    _round_trip: float
+    _wake: asyncio.Event
+    _speaker: asyncio.Task[None] | None
+    _pausing: set[asyncio.Task[None]]
+    _link: _Link
+
     def __init__(
         self,
         url: str | _Client,
@@ -453,13 +475,13 @@ class RedisRateLimit:
         self._pers = [per]
         if within is not None:
             check_type("within", within, RedisRateLimit)
-            if within._where != self._where:
+            if within._where != self._where:  # noqa: SLF001  our own class
                 raise InvalidArgumentError("must be in the same Redis", field="within")
-            if any(key in within._keys for key in self._keys):
+            if name in within._keys:  # noqa: SLF001
                 raise InvalidArgumentError("must have another scope", field="within")
-            self._terms += within._terms
-            self._keys += within._keys
-            self._pers += within._pers
+            self._terms += within._terms  # noqa: SLF001
+            self._keys += within._keys  # noqa: SLF001
+            self._pers += within._pers  # noqa: SLF001
         self._poll = min(_POLL, per)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -621,20 +643,14 @@ class RedisRateLimit:
             if self._anew or not waiter.since
         ]
         lines = list(itertools.islice(self._waiting, _MOST))
-        held: list[list[object]] = []
-        if self._anew:
-            for ticket in self._held:
-                held.append([ticket, *(terms["lease"] for terms in self._terms)])
-            for ticket, at in self._used.items():
-                rest = (round((per + _MARGIN - now + at) * 1e6) for per in self._pers)
-                held.append([ticket, *(max(each, 0) for each in rest)])
         ask = {
             "me": self._me,
             "birth": uuid.uuid4().hex,
             "poll": round(self._poll * 1e6),
             "late": round(_LATE * 1e6),
             "terms": [
-                {**terms, "mark": mark} for terms, mark in zip(self._terms, self._marks, strict=True)
+                {**terms, "mark": mark}
+                for terms, mark in zip(self._terms, self._marks, strict=True)
             ],
             "all": self._anew,
             "places": any(waiter.since for waiter in self._waiting.values()),
@@ -643,9 +659,9 @@ class RedisRateLimit:
             "left": left,
             "answered": answered,
             "accepted": accepted,
-            "held": held,
+            "held": self._slots(now) if self._anew else [],
         }
-        anew, self._anew = self._anew, True  # until the answer is here
+        self._anew = True  # until the answer is here
         answer = await self._link.run(_SYNC, self._keys, json.dumps(ask))
         status = _text(answer[0])
         if status == "lost":
@@ -658,28 +674,36 @@ class RedisRateLimit:
         self._marks = [_text(mark) for mark in marks]
         self._left = self._left[len(left) :]
         self._answered_since = self._answered_since[len(answered) :]
-        if accepted and not self._answered_since:
-            self._accepted = False
+        self._accepted = self._accepted and bool(self._answered_since)
         for (ticket, waiter), wait in zip(new, waits, strict=True):
             if not waiter.since:
                 waiter.since = redis_now
                 if wait > 0:
                     self._announce(ticket, waiter, wait / 1e6)
-        for name in granted:
-            ticket = _text(name)
+        for ticket in map(_text, granted):
             # One that is gone meanwhile is among those that have left.
             if (given := self._waiting.pop(ticket, None)) and not given.granted.done():
                 self._held.add(ticket)
                 given.granted.set_result(None)
+        spent = loop.time() - now
+        self._round_trip = min(self._round_trip or spent, spent)
         if not self._waiting:
             return self._poll
-        spent = loop.time() - now
-        self._round_trip = spent if anew else min(self._round_trip, spent)
         if not wait_us:
             return 0.0
         # So that the script is there when the slot is, and perhaps a few more slots with it.
         wait = max(wait_us / 1e6 - 0.9 * self._round_trip, 0.001) + min(self._per / 1000, 0.05)
         return float(min(wait, self._poll))
+
+    def _slots(self, now: float) -> list[list[object]]:
+        """Return the slots of this window, each with the microseconds left in each budget."""
+        slots: list[list[object]] = [
+            [ticket, *(terms["lease"] for terms in self._terms)] for ticket in self._held
+        ]
+        for ticket, at in self._used.items():
+            rest = (round((per + _MARGIN - now + at) * 1e6) for per in self._pers)
+            slots.append([ticket, *(max(each, 0) for each in rest)])
+        return slots
 
     def _announce(self, ticket: str, waiter: _Waiter, wait: float) -> None:
         if waiter.granted.done():
@@ -712,20 +736,11 @@ class RedisRateLimit:
         self._loop = loop
         self._me = uuid.uuid4().hex[:16]
         self._numbers = itertools.count()
-        self._waiting: dict[str, _Waiter] = {}  # in order of arrival
-        self._held: set[str] = set()
-        self._used: dict[str, float] = {}  # slots of this window, and when they were answered
-        self._left: list[str] = []  # what Redis has not been told yet
-        self._answered_since: list[str] = []
-        self._accepted = False
-        self._anew = False
-        """Whether Redis must be told everything: an answer was lost, or Redis's memory."""
-        self._marks = [""] * len(self._terms)
-        self._failure: MayarError | None = None
+        self._waiting, self._held, self._used = {}, set(), {}
+        self._left, self._answered_since, self._accepted = [], [], False
+        self._anew, self._marks, self._failure = False, [""] * len(self._terms), None
         self._round_trip = 0.0
-        self._wake = asyncio.Event()
-        self._speaker: asyncio.Task[None] | None = None
-        self._pausing: set[asyncio.Task[None]] = set()
+        self._wake, self._speaker, self._pausing = asyncio.Event(), None, set()
         links = _links.setdefault(loop, {})
         if self._where not in links:
             client = self._make_client() if self._lent is None else self._lent

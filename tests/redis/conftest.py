@@ -60,6 +60,11 @@ async def queued(server: Redis, name: str = "queue") -> int:
         return int(await connection.zcount(KEY, low, high))
 
 
+def peak(starts: list[float], per: float) -> int:
+    """Return the most requests of any window."""
+    return max(sum(start <= at < start + per for at in starts) for start in starts)
+
+
 def everything(error: BaseException) -> str:
     """Return the error as the most talkative of error reports shows it, without the test."""
     seen = traceback.TracebackException.from_exception(error, capture_locals=True)

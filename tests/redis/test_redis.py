@@ -246,14 +246,7 @@ async def test_redis_is_told_neither_the_key_nor_the_time(
         told = [line for line in lines if "EVALSHA" in line.upper()]
         assert len(told) >= 5
         assert "secret-key" not in "\n".join(lines)
-        said.append(
-            {
-                re.sub(
-                    r"[0-9a-f]{16,}", "_", line.partition("EVALSHA")[2]
-                )
-                for line in told
-            }
-        )
+        said.append({re.sub(r"[0-9a-f]{16,}", "_", line.partition("EVALSHA")[2]) for line in told})
         await asyncio.sleep(0.12)
     assert said[0] == said[1] == said[2]
 

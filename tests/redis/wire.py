@@ -19,6 +19,7 @@ class LongWire:
     """How many were ever made."""
     _server: asyncio.Server = field(init=False)
     _tasks: set[asyncio.Task[None]] = field(factory=set, init=False)
+    _writers: list[asyncio.StreamWriter] = field(factory=list, init=False)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
@@ -29,6 +30,10 @@ class LongWire:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
         await self._server.wait_closed()
 
     @property
@@ -39,6 +44,7 @@ class LongWire:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         there, away = await asyncio.open_connection("127.0.0.1", self.port)
+        self._writers += [writer, away]
         for source, target in ((reader, away), (there, writer)):
             self._tasks.add(asyncio.create_task(self._pass_on(source, target)))
 
