@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import defaultdict, deque
 
 import pytest
 
@@ -13,6 +11,7 @@ from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
 from tests.support.steps import too_many
+from tests.support.two_limits import Counting
 
 REVIEWS = [make_review(number) for number in range(1, 1001)]
 
@@ -96,29 +95,6 @@ async def test_a_429_of_the_part_pauses_the_whole() -> None:
         await task
 
 
-class Counting:
-    """A server that counts for each key and each address, when a request arrives."""
-
-    def __init__(self, per: float, of_key: int, of_address: int) -> None:
-        self.per = per
-        self.limits = {"key": of_key, "address": of_address}
-        self.seen: dict[tuple[str, int], deque[float]] = defaultdict(deque)
-        self.refused = 0
-        self.last = 0.0
-
-    async def ask(self, key: int, address: int, draw: random.Random) -> None:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(draw.uniform(0.01, 0.12))
-        self.last = loop.time()
-        for what in (("key", key), ("address", address)):
-            window = self.seen[what]
-            while window and window[0] <= self.last - self.per:
-                window.popleft()
-            window.append(self.last)
-            self.refused += len(window) > self.limits[what[0]]
-        await asyncio.sleep(draw.uniform(0.01, 0.12))
-
-
 @pytest.mark.parametrize(
     ("keys", "of_key", "addresses", "of_address", "each", "least"),
     [
@@ -133,19 +109,9 @@ async def test_keys_behind_addresses(
     keys: int, of_key: int, addresses: int, of_address: int, each: int, least: float
 ) -> None:
     """Never over either limit, no 429, and at least 97 % of the best that is possible."""
-    whole = [RateLimit(of_address, per=60.0) for _ in range(addresses)]
-    parts = [RateLimit(of_key, per=60.0, within=whole[n % addresses]) for n in range(keys)]
     server = Counting(60.0, of_key, of_address)
-    draw = random.Random(1)
-    started = asyncio.get_running_loop().time()
-
-    async def use(key: int) -> None:
-        async with parts[key].slot():
-            await server.ask(key, key % addresses, draw)
-
-    await asyncio.gather(*(use(key) for key in range(keys) for _ in range(each)))
+    assert least <= await server.serve(keys, addresses, each) <= least / 0.97
     assert server.refused == 0
-    assert least <= server.last - started <= least / 0.97
 
 
 @virtual_time
