@@ -5,7 +5,7 @@
 Sends 100 requests at 20 per 2 s, with 10-120 ms of latency each way, from one process and from
 four; then exports four products of 750 reviews at 20 per 6 s, on Dask with one worker and with
 four. An address of one's own is played by a server of one's own, as each counts for itself. Last
-comes the README's table: two limits at once, a Redis far away, and one that loses its memory.
+comes the table of `docs/how-to/platforms.md`: two limits at once, a Redis far away, and one that loses its memory.
 Needs redis-server and takes four minutes.
 """
 
@@ -169,7 +169,7 @@ async def lost(server: Redis) -> str:
 
 
 def table(server: Redis) -> None:
-    """Print the README's table."""
+    """Print the table of `docs/how-to/platforms.md`."""
     print("| | measured |\n| --- | --- |")
     print(f"| 1,000 keys (50 a minute) behind 10 addresses (20 a minute) | {two_limits()} |")
     print(f"| 1,000 tasks, Redis 100 ms away | {asyncio.run(far_away(server))} |")
