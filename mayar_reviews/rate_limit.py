@@ -7,18 +7,27 @@ taken lets 23-31 requests through instead of 20, a token bucket up to 40.
 
 A 429 pauses the whole budget. A pause of more than two windows is not believed blindly: every two
 windows one request is let through, and when the server accepts it the pause is over.
+
+A budget within another one takes a slot of both, or none: while a request waits for the larger
+one, it uses nothing of its own. A 429 does not say whose limit was met, a key's or its address's.
+It pauses the budget that its request was sent with. When another part of the same larger budget
+gets one too, and no request sent since the first has been accepted, the larger one is paused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import logging
 import math
 import sys
 import threading
-from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from operator import itemgetter
 from typing import Generic, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from attrs import define, field, frozen
@@ -35,6 +44,7 @@ _EARLY = 0.0005
 LONG_PAUSE = 120.0
 """Seconds: two windows of the limits that Mayar documents."""
 _log = logging.getLogger("mayar_reviews")
+_arrivals = itertools.count()
 
 
 @runtime_checkable
@@ -83,6 +93,7 @@ class _Ticket:
     loop: asyncio.AbstractEventLoop
     probes: bool
     """Whether its request finds out if a pause still holds."""
+    taken: float
 
 
 class RateLimit:
@@ -95,9 +106,11 @@ class RateLimit:
         requests: how many requests any window may hold; at least 1. Mayar documents 20 a minute
             for an address; newer pages say 50 a minute for a key.
         per: the length of the window in seconds; more than 0.
-        within: a larger budget. Every request takes a slot of it too, so this budget is a part
-            of it: give a bulk job `RateLimit(14, per=60, within=budget)` of a budget of 20, and
-            page views keep the rest. A 429 pauses the larger one.
+        within: a larger budget. Every request takes a slot of both, in the order in which the
+            requests came. Give a bulk job `RateLimit(14, per=60, within=budget)` of a budget of
+            20, and page views keep the rest. Or give each key its limit within that of its
+            address. A 429 pauses this budget, and those who take from the larger one directly;
+            its other parts only when a second part gets one too.
 
     Raises:
         InvalidArgumentError: an argument is outside its limits.
@@ -115,11 +128,14 @@ class RateLimit:
         self._per = per
         self._free = requests
         self._returns: deque[float] = deque()  # when the slots of answered requests come back
-        # Waiters in the order in which they came. One that is cancelled is taken out at once.
-        self._queue: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
+        # Waiters in the order in which they came: a number, and whether they come through a
+        # part of this budget. One that is cancelled is taken out at once.
+        self._queue: list[tuple[int, asyncio.Future[_Ticket], bool]] = []
         self._paused_until = -math.inf
         self._probe_every = 2 * per if per >= 1 else LONG_PAUSE
         self._probe_at = math.inf
+        # The part that got the last 429, when it got it, and until when direct requests wait.
+        self._refused: tuple[RateLimit, float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entering = threading.Lock()
@@ -138,20 +154,43 @@ class RateLimit:
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
         """Hold a slot for one request; see `RateLimiter.slot`."""
+        return self._slot(next(_arrivals), until, on_wait, of_part=False)
+
+    def _slot(
+        self,
+        arrival: int,
+        until: float | None,
+        on_wait: Callable[[float], None] | None,
+        *,
+        of_part: bool,
+    ) -> AbstractAsyncContextManager[None]:
+        acquire = functools.partial(self._acquire, arrival, of_part)
         if self._within is None:
-            return Slot(self._acquire, self._release, until, on_wait)
-        return self._slot_within(self._within, until, on_wait)
+            return Slot(acquire, self._release, until, on_wait)
+        if isinstance(self._within, RateLimit):
+            whole = self._within._slot(  # noqa: SLF001  our own class
+                arrival, until, on_wait, of_part=True
+            )
+        else:
+            whole = self._within.slot(until, on_wait)
+        return self._slot_within(whole, acquire, until, on_wait)
 
     @asynccontextmanager
     async def _slot_within(
-        self, whole: RateLimiter, until: float | None, on_wait: Callable[[float], None] | None
+        self,
+        whole: AbstractAsyncContextManager[None],
+        acquire: Callable[
+            [float | None, Callable[[float], None] | None], Coroutine[None, None, _Ticket]
+        ],
+        until: float | None,
+        on_wait: Callable[[float], None] | None,
     ) -> AsyncGenerator[None, None]:
         # Our own slot is taken first. It uses nothing of our budget while it waits for the other.
-        ticket = await self._acquire(until, on_wait)
+        ticket = await acquire(until, on_wait)
         error: BaseException | None = None
         used = False
         try:
-            async with whole.slot(until, on_wait):
+            async with whole:
                 used = True
                 yield
         except BaseException as caught:
@@ -165,9 +204,6 @@ class RateLimit:
 
     async def pause(self, seconds: float) -> None:
         """Hand out no slot for so many seconds: the server has answered 429."""
-        if self._within is not None:
-            await self._within.pause(seconds)
-            return
         self._enter(asyncio.get_running_loop())
         now = self._now()
         if self._paused_until <= now:
@@ -176,34 +212,54 @@ class RateLimit:
         if self._paused_until > now + self._probe_every:
             self._probe_at = min(self._probe_at, now + self._probe_every)
         self._serve()
+        if isinstance(self._within, RateLimit):
+            await self._within._part_refused(self, seconds)  # noqa: SLF001
+        elif self._within is not None:
+            await self._within.pause(seconds)
+
+    async def _part_refused(self, part: RateLimit, seconds: float) -> None:
+        self._enter(asyncio.get_running_loop())
+        now = self._now()
+        before = self._refused
+        if before is not None and before[0] is not part and before[2] > now:
+            await self.pause(seconds)
+        else:
+            # No longer than that: the part may have nothing more to send that would end it.
+            self._refused = part, now, now + min(seconds, self._probe_every)
 
     async def _acquire(
-        self, until: float | None, on_wait: Callable[[float], None] | None
+        self,
+        arrival: int,
+        of_part: bool,
+        until: float | None,
+        on_wait: Callable[[float], None] | None,
     ) -> _Ticket:
         loop = asyncio.get_running_loop()
         self._enter(loop)
         self._serve()
         now = self._now()
-        if self._free and self._opens_at <= now:  # nobody waits: they would have been served
-            return _Ticket(loop, self._hand_out(now))
-        turn = self._turn(now)
+        if self._free and max(self._opens_at, self._opens_for(of_part)) <= now:
+            return self._hand_out(now)  # nobody waits for it: they would have been served
+        turn = max(self._turn(now, arrival), self._opens_for(of_part))
         if until is not None and turn > until:
             raise DeadlineExceededError(
                 f"the rate limit has no free slot for {turn - now:.1f} s; the deadline is sooner"
             )
         if on_wait is not None:
             on_wait(turn - now)
-        waiter: asyncio.Future[bool] = loop.create_future()
-        self._queue[waiter] = None
+        waiter: asyncio.Future[_Ticket] = loop.create_future()
+        insort(self._queue, (arrival, waiter, of_part))
         self._serve()
         try:
             async with asyncio.timeout_at(until):
-                return _Ticket(loop, await waiter)
+                return await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
                 self._free += 1  # it was given a slot just as it gave up
             else:
-                self._queue.pop(waiter, None)
+                place = bisect_left(self._queue, arrival, key=itemgetter(0))
+                if place < len(self._queue) and self._queue[place][1] is waiter:
+                    del self._queue[place]
             self._serve()
             if not isinstance(error, TimeoutError):
                 raise
@@ -216,6 +272,8 @@ class RateLimit:
         if ticket.probes and accepted:
             _log.warning("the server accepts requests again: the pause is over")
             self._paused_until, self._probe_at = -math.inf, math.inf
+        if accepted and self._refused is not None and ticket.taken >= self._refused[1]:
+            self._refused = None
         self._give_back()
 
     def _put_back(self, ticket: _Ticket) -> None:
@@ -228,16 +286,17 @@ class RateLimit:
         self._returns.append(self._now() + self._per + _MARGIN)
         self._serve()
 
-    def _turn(self, now: float) -> float:
+    def _turn(self, now: float, arrival: int) -> float:
         """Return the earliest loop time at which a new waiter can be served."""
-        rounds, place = divmod(len(self._queue), self._requests)
+        before = bisect_left(self._queue, arrival, key=itemgetter(0))
+        rounds, place = divmod(before, self._requests)
         if place < self._free:
             turn = now
         elif place < self._free + len(self._returns):
             turn = self._returns[place - self._free]
         else:
             turn = now + self._per  # a request that has no answer yet holds its slot
-        opens = self._paused_until if self._queue else self._opens_at
+        opens = self._paused_until if before else self._opens_at
         return max(turn, opens) + rounds * self._per
 
     @property
@@ -245,14 +304,17 @@ class RateLimit:
         """When a slot may be handed out again: after the pause, or before, to probe it."""
         return min(self._paused_until, self._probe_at)
 
-    def _hand_out(self, now: float) -> bool:
-        """Take a free slot. Return whether its request probes a pause."""
+    def _opens_for(self, of_part: bool) -> float:
+        """When those that take from this budget directly, or a part of it, may have a slot."""
+        return -math.inf if of_part or self._refused is None else self._refused[2]
+
+    def _hand_out(self, now: float) -> _Ticket:
+        """Take a free slot."""
+        assert self._loop is not None
         self._free -= 1
-        if self._paused_until <= now:
-            self._probe_at = math.inf
-            return False
-        self._probe_at = now + self._probe_every
-        return True
+        probes = self._paused_until > now
+        self._probe_at = now + self._probe_every if probes else math.inf
+        return _Ticket(self._loop, probes, self._now())
 
     def _serve(self) -> None:
         """Take back the slots that are due, give them to waiters, set a timer for the rest."""
@@ -260,16 +322,23 @@ class RateLimit:
         while self._returns and self._returns[0] <= now:
             self._returns.popleft()
             self._free += 1
+        direct = self._opens_for(of_part=False)
         while self._queue and self._free and self._opens_at <= now:
-            waiter, _ = self._queue.popitem(last=False)
+            held_up = direct > now
+            place = next((n for n, one in enumerate(self._queue) if one[2] or not held_up), None)
+            if place is None:
+                break
+            _, waiter, _ = self._queue.pop(place)
             if not waiter.done():
                 waiter.set_result(self._hand_out(now))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._loop is not None and self._queue and (self._free or self._returns):
-            due = now if self._free else self._returns[0]
-            self._timer = self._loop.call_at(max(due, self._opens_at), self._serve)
+            due = max(now if self._free else self._returns[0], self._opens_at)
+            if due <= now:  # only those are left that a 429 of a part holds up
+                due = direct
+            self._timer = self._loop.call_at(due, self._serve)
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is self._loop:

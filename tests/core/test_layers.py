@@ -71,6 +71,7 @@ AROUND = {
         "",
         "api_json",
         "checks",
+        "credentials",
         "export",
         "export.durable",
         "export.formats",

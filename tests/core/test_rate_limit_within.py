@@ -11,6 +11,7 @@ from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
 from tests.support.steps import too_many
+from tests.support.two_limits import Counting
 
 REVIEWS = [make_review(number) for number in range(1, 1001)]
 
@@ -92,6 +93,94 @@ async def test_a_429_of_the_part_pauses_the_whole() -> None:
         async with budget.slot():
             assert 5.9 <= loop.time() - started <= 6.1
         await task
+
+
+@pytest.mark.parametrize(
+    ("keys", "of_key", "addresses", "of_address", "each", "least"),
+    [
+        # Each address has 200 requests to send, 20 a minute.
+        pytest.param(1000, 50, 10, 20, 2, 9 * 60.0, marks=pytest.mark.slow),
+        # Each key has 15 requests to send, 5 a minute; the addresses have room.
+        (10, 5, 2, 60, 15, 2 * 60.0),
+    ],
+)
+@virtual_time
+async def test_keys_behind_addresses(
+    keys: int, of_key: int, addresses: int, of_address: int, each: int, least: float
+) -> None:
+    """Never over either limit, no 429, and at least 97 % of the best that is possible."""
+    server = Counting(60.0, of_key, of_address)
+    assert least <= await server.serve(keys, addresses, each) <= least / 0.97
+    assert server.refused == 0
+
+
+@virtual_time
+async def test_the_larger_budget_serves_in_order_of_arrival() -> None:
+    """Who had to wait for the smaller one is served before those who came later."""
+    address = RateLimit(2, per=60.0)
+    one, two = RateLimit(1, per=60.0, within=address), RateLimit(9, per=60.0, within=address)
+    order: list[str] = []
+
+    async def use(name: str, budget: RateLimit) -> None:
+        async with budget.slot():
+            order.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for name, budget in [("1", one), ("2", two), ("3", one), ("4", two), ("5", two)]:
+            tasks.create_task(use(name, budget))
+            await asyncio.sleep(1)
+    assert order[:2] == ["1", "2"]
+    assert order.index("3") < order.index("5")
+
+
+async def _waited(budget: RateLimit) -> float:
+    started = asyncio.get_running_loop().time()
+    async with budget.slot():
+        return asyncio.get_running_loop().time() - started
+
+
+@virtual_time
+async def test_a_429_of_one_key_holds_up_no_other() -> None:
+    """A second key's 429 is the address's, unless a request was accepted in between."""
+    address = RateLimit(20, per=60.0)
+    one, two, three = (RateLimit(9, per=60.0, within=address) for _ in range(3))
+    await one.pause(10.0)
+    assert await _waited(two) == 0  # and the server has accepted it
+    await two.pause(10.0)
+    assert await _waited(three) == 0
+    await asyncio.sleep(20)
+    await one.pause(10.0)
+    await two.pause(10.0)
+    assert await _waited(three) == pytest.approx(10.0, abs=0.1)
+
+
+@virtual_time
+async def test_an_answer_to_an_older_request_does_not_acquit_the_address() -> None:
+    """It was sent before the first 429."""
+    address = RateLimit(20, per=60.0)
+    one, two, three = (RateLimit(9, per=60.0, within=address) for _ in range(3))
+    async with three.slot():
+        await asyncio.sleep(0.1)
+        await one.pause(10.0)
+    await two.pause(10.0)
+    assert await _waited(three) == pytest.approx(10.0, abs=0.1)
+
+
+@virtual_time
+async def test_who_waits_directly_lets_the_other_parts_pass() -> None:
+    """A 429 of one part holds up those who take from the whole, and no other part behind them."""
+    address = RateLimit(20, per=60.0)
+    one, two = (RateLimit(9, per=60.0, within=address) for _ in range(2))
+    await one.pause(10.0)
+    direct = [asyncio.create_task(_waited(address)) for _ in range(3)]
+    await asyncio.sleep(1)
+    waiting = asyncio.create_task(_waited(two))
+    await asyncio.sleep(0)
+    assert await waiting == 0
+    await asyncio.sleep(1)
+    await one.pause(10.0)
+    assert await _waited(address) == pytest.approx(10.0, abs=0.1)
+    assert all([await one < 12 for one in direct])
 
 
 def test_within_must_be_a_budget() -> None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from distributed import KilledWorker
+from distributed.comm.core import CommClosedError
 
-from mayar_reviews import ExportError, InvalidArgumentError, NotFoundError, RateLimit
+from mayar_reviews import (
+    ConnectionFailedError,
+    ExportError,
+    InvalidArgumentError,
+    NotFoundError,
+    RateLimit,
+)
 from mayar_reviews import dask as dask_exports
 from mayar_reviews.dask import (
     _budget,
     _divide,
     _exclusive,
     _forward_progress,
+    _Health,
     _key,
     _Settings,
     _share,
@@ -45,6 +54,7 @@ def settings(**changes: Any) -> _Settings:
         "redis_url": None,
         "scope": None,
         "topic": "topic",
+        "workers": frozenset[str](),
     }
     return _Settings(**values | changes)
 
@@ -125,6 +135,9 @@ class Task:
 class Cluster:
     """Stands in for `distributed.Client`. Each product ends as it says."""
 
+    shared = True
+    """Whether all workers see the same directory."""
+
     def __init__(self, workers: int, **results: FileReport | BaseException) -> None:
         self.workers = workers
         self.results = results
@@ -141,6 +154,9 @@ class Cluster:
 
     def nthreads(self) -> dict[str, int]:
         return {f"worker-{n}": 2 for n in range(self.workers)}
+
+    def run(self, *_: object, **__: object) -> dict[str, bool]:
+        return {"worker-0": True, "worker-1": self.shared}
 
     def submit(self, _: object, product: str, settings: _Settings, *, key: str) -> Task:
         assert product in key
@@ -196,6 +212,72 @@ def test_what_is_wrong_for_every_product_is_raised(
     monkeypatch.setattr(dask_exports, "Client", Cluster(1, web=wrong))
     with pytest.raises(InvalidArgumentError, match="rating is out of range"):
         export_products("address", ["web"], tmp_path)
+
+
+def test_a_relative_directory_is_refused() -> None:
+    """Before the cluster is asked: each worker would write into a folder of its own."""
+    with pytest.raises(InvalidArgumentError, match="output is relative"):
+        export_products("tcp://127.0.0.1:1", ["web"], "out")
+
+
+def test_a_directory_that_is_not_shared_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before a task is started: a worker does not see the file that another one has made."""
+    cluster = Cluster(2)
+    cluster.shared = False
+    monkeypatch.setattr(dask_exports, "Client", cluster)
+    with pytest.raises(InvalidArgumentError, match="output is not shared by all workers"):
+        export_products("address", ["web"], tmp_path)
+    assert cluster.settings == []
+
+
+def test_a_cluster_without_workers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody can say among how many the limit must be divided."""
+    monkeypatch.setattr(dask_exports, "Client", Cluster(0))
+    with pytest.raises(InvalidArgumentError, match="cluster has no worker"):
+        export_products("address", ["web"], tmp_path)
+
+
+@pytest.mark.parametrize("lost", [CommClosedError("gone"), CancelledError(), TimeoutError()])
+def test_a_lost_scheduler_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: Exception
+) -> None:
+    monkeypatch.setattr(dask_exports, "Client", Cluster(1, web=lost))
+    with pytest.raises(ExportError, match=r"scheduler was lost .*call it again"):
+        export_products("address", ["web"], tmp_path)
+
+
+def test_each_merchant_has_a_key_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A product's task gets the file of its merchant's key."""
+    done = FileReport("web", tmp_path / "web.jsonl")
+    cluster = Cluster(1, web=done, data=done)
+    monkeypatch.setattr(dask_exports, "Client", cluster)
+    export_products("address", {"/keys/one": ["web"], "/keys/two": ["data"]}, tmp_path)
+    assert [one.api_key_file for one in cluster.settings] == ["/keys/one", "/keys/two"]
+    with pytest.raises(InvalidArgumentError, match="two keys"):
+        export_products("address", {"/keys/one": ["web"], "/keys/two": ["web"]}, tmp_path)
+    with pytest.raises(InvalidArgumentError, match="api_key_file"):
+        export_products("address", {"/keys/one": ["web"]}, tmp_path, api_key_file="/keys/two")
+
+
+def test_an_outage_is_waited_out_for_an_hour_and_a_wrong_address_for_two_minutes() -> None:
+    away = ExportError("away")
+    away.__cause__ = ConnectionFailedError("refused")
+    gone = ExportError("gone")
+    gone.__cause__ = NotFoundError("gone", status_code=404)
+    health = _Health()
+    assert health.may_wait(away, 1000.0)
+    assert health.may_wait(away, 1119.0)
+    assert not health.may_wait(away, 1120.0)
+    assert not health.may_wait(gone, 2000.0)  # an answer
+    assert health.may_wait(away, 3000.0)
+    assert health.may_wait(away, 6599.0)
+    assert not health.may_wait(away, 6600.0)
+    assert not health.may_wait(None, 7000.0)
+    assert health.may_wait(away, 8000.0)
 
 
 def test_progress_is_forwarded_and_what_it_raises_is_logged(

@@ -7,7 +7,10 @@ import json
 import os
 import pickle
 import signal
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from distributed import Client, LocalCluster
 from mayar_reviews import InvalidArgumentError, ReviewsClient
 from mayar_reviews.dask import export_products
 from mayar_reviews.export import ExportProgress, ExportReport, export_reviews
+from mayar_reviews.testing import FakeMayar
 from tests.support.processes import Process, Redis
 
 PRODUCTS = [f"product-{n}" for n in range(4)]
@@ -119,7 +123,8 @@ def test_a_product_that_kills_its_workers_is_reported(api: Process, tmp_path: Pa
                 killed.append(pid)
                 os.kill(pid, signal.SIGKILL)
 
-        report = export_products(cluster, PRODUCTS, tmp_path / "dask", on_progress=kill)
+        # The worker that replaces it waits for a window first.
+        report = export_products(cluster, PRODUCTS, tmp_path / "dask", per=1.0, on_progress=kill)
     # Dask counts the death against every task that the worker had been given.
     assert 1 <= len(report.failed) < len(PRODUCTS)
     assert all("given up" in str(file.error) for file in report.failed)
@@ -197,6 +202,56 @@ def test_no_secret_passes_through_the_scheduler(
     assert tasks
     assert PRODUCTS[0].encode() in tasks[0]
     assert not any(secret in task for task in tasks for secret in (KEY.encode(), b"pass-word"))
+
+
+@pytest.mark.slow
+def test_a_refused_key_costs_one_request_for_each_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other products of the key are not tried."""
+    with FakeMayar("right-key") as api, cluster_of(1, tmp_path, processes=False) as cluster:
+        monkeypatch.setenv("MAYAR_API_URL", api.url)
+        monkeypatch.setenv("MAYAR_API_KEY", "wrong-key")
+        products = [f"product-{number}" for number in range(20)]
+        report = export_products(cluster, products, tmp_path / "out", requests=1000)
+        assert len(api.requests) == 1
+    assert len(report.failed) == 20
+
+
+@pytest.mark.slow
+def test_an_outage_at_the_start_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API comes up ten seconds after the first task: none of 20 products fails."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MAYAR_API_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MAYAR_API_KEY", KEY)
+    products = [f"product-{number}" for number in range(20)]
+    with (
+        cluster_of(1, tmp_path, processes=False) as cluster,
+        ThreadPoolExecutor() as threads,
+    ):
+        export = threads.submit(export_products, cluster, products, tmp_path / "out", requests=1000)
+        time.sleep(10)
+        assert not export.done()
+        with FakeMayar(KEY, port=port):
+            report = export.result(timeout=60)
+    assert report.failed == ()
+
+
+@pytest.mark.slow
+def test_a_worker_that_joins_without_redis_is_refused(api: Process, tmp_path: Path) -> None:
+    """Its share was given to the others already."""
+    with cluster_of(1, tmp_path, processes=False) as cluster:
+
+        def join(step: ExportProgress) -> None:
+            cluster.scale(2)  # type: ignore[no-untyped-call]
+
+        with pytest.raises(InvalidArgumentError, match="redis_url is needed: there are 2 workers"):
+            export_products(
+                cluster, PRODUCTS, tmp_path / "out", page_size=5, per=1.0, on_progress=join
+            )
 
 
 def test_a_missing_key_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

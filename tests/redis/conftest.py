@@ -18,6 +18,8 @@ from tests.support.fault_server import FaultServer, make_review
 from tests.support.processes import Redis
 
 PRODUCT = "product-1"
+KEY = "{mayar-reviews}:test"
+"""Where Redis keeps the budgets of `budget_of`."""
 TESTS = Path(__file__).parents[1]
 QUICK = RetryPolicy(attempts=3, backoff_initial=0.01)
 
@@ -53,8 +55,14 @@ async def take(budget: RedisRateLimit, until: float | None = None) -> float:
 
 async def queued(server: Redis, name: str = "queue") -> int:
     """Return how many there are in the queue, or hold `slots`."""
+    low, high = ("-inf", 0) if name == "queue" else (0, 4e15)
     async with redis.asyncio.Redis.from_url(server.url) as connection:
-        return int(await connection.zcard(f"mayar-reviews:{{test}}:{name}"))
+        return int(await connection.zcount(KEY, low, high))
+
+
+def peak(starts: list[float], per: float) -> int:
+    """Return the most requests of any window."""
+    return max(sum(start <= at < start + per for at in starts) for start in starts)
 
 
 def everything(error: BaseException) -> str:

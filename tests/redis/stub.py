@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from hashlib import sha1
-from typing import Self
+from typing import Any, Self
 
 from attrs import Factory, define, field
 
 import mayar_reviews.redis as module
 
-_NAMES = {"TAKE": module._TAKE, "ANSWERED": module._ANSWERED, "LEAVE": module._LEAVE}
-_NAMES["PAUSE"] = module._PAUSE
+_PAUSE = sha1(module._PAUSE.encode()).hexdigest()
 
 
 @define
@@ -23,12 +23,10 @@ class StubRedis:
     """What the next askers for a slot are told to wait, in microseconds; with none left, 0."""
     silent: bool = False
     asked: list[str] = field(factory=list, init=False)
-    """The scripts that were run, by name."""
+    """What it was told: `new` waiters, `answered` requests, who has `left`, a `PAUSE`."""
     _server: asyncio.Server = field(init=False)
-    _shas: dict[str, str] = field(factory=dict, init=False)
 
     async def __aenter__(self) -> Self:
-        self._shas = {sha1(text.encode()).hexdigest(): name for name, text in _NAMES.items()}
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
@@ -61,9 +59,19 @@ class StubRedis:
     def _answer(self, command: list[str]) -> bytes:
         if command[0] != "EVALSHA":
             return b"+OK\r\n"
-        name = self._shas[command[1]]
-        self.asked.append(name)
-        if name != "TAKE":
+        if command[1] == _PAUSE:
+            self.asked.append("PAUSE")
             return b":1\r\n"
-        wait = self.waits.pop(0) if self.waits else 0
-        return b"*2\r\n:%d\r\n:7\r\n" % wait
+        ask = json.loads(command[-1])
+        self.asked += [what for what in ("new", "answered", "left") if ask[what]]
+        wait = self.waits.pop(0) if self.waits and ask["line"] else 0
+        granted = [] if wait else ask["line"]
+        return _encode(["ok", ["mark"], 7, wait, granted, [wait] * len(ask["new"])])
+
+
+def _encode(value: str | int | list[Any]) -> bytes:
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, str):
+        return b"$%d\r\n%s\r\n" % (len(value), value.encode())
+    return b"*%d\r\n" % len(value) + b"".join(map(_encode, value))

@@ -27,14 +27,15 @@ def test_four_processes_never_exceed_one_budget(server: Redis, skew: float) -> N
     def run() -> Arrivals:
         arrivals = _run(server, workers=4, skew=skew)
         assert len(arrivals) == 100
+        return arrivals
+
+    def in_time(arrivals: Arrivals) -> bool:
         # Each process always has more to ask for than its share, so in two windows, in which
         # everyone's turn comes, each gets its quarter, give or take those that overlap.
         for start in (0, 40):
             shares = Counter(product for _, product, _ in arrivals[start : start + 40])
-            assert all(abs(shares[f"product-{n}"] - 10) <= 3 for n in range(4)), shares
-        return arrivals
-
-    def in_time(arrivals: Arrivals) -> bool:
+            if any(abs(shares[f"product-{n}"] - 10) > 3 for n in range(4)):
+                return False
         last = {product: at for at, product, _ in arrivals}
         return _duration(arrivals) <= LONGEST and max(last.values()) - min(last.values()) < 1.0
 
@@ -69,7 +70,7 @@ def _until(in_time: Callable[[Arrivals], bool], run: Callable[[], Arrivals], ser
             return
         with redis.Redis.from_url(server.url) as connection:
             connection.flushall()
-    raise AssertionError(f"three times too late: the last took {_duration(arrivals):.1f} s")
+    raise AssertionError(f"three times late or unfair: the last took {_duration(arrivals):.1f} s")
 
 
 def _run(server: Redis, workers: int, **settings: Any) -> Arrivals:

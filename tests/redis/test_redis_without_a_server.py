@@ -12,14 +12,13 @@ from mayar_reviews import (
     DeadlineExceededError,
     InvalidArgumentError,
     RateLimitError,
-    RequestEvent,
     RetryPolicy,
 )
 from mayar_reviews.redis import RedisRateLimit, key_scope
 from tests.support.clock import virtual_time
 from tests.support.steps import too_many
 
-from .conftest import PRODUCT, QUICK, api_of, client_of, everything, take
+from .conftest import PRODUCT, api_of, client_of, everything, take
 from .stub import StubRedis
 
 
@@ -37,9 +36,9 @@ async def test_a_slot_is_taken_before_the_request_and_given_back_after_the_answe
         client_of(api, budget) as client,
     ):
         assert len((await client.list_product_reviews(PRODUCT)).data) == 1
-        assert stub.asked == ["TAKE"]
+        assert stub.asked == ["new"]
         await asyncio.sleep(0.01)
-        assert stub.asked == ["TAKE", "ANSWERED"]
+        assert stub.asked == ["new", "answered"]
 
 
 @virtual_time
@@ -51,7 +50,7 @@ async def test_a_wait_is_as_long_as_redis_says_and_is_announced_once() -> None:
         started = loop.time()
         async with budget.slot(on_wait=waits.append):
             assert 5.0 <= loop.time() - started < 5.1
-    assert stub.asked == ["TAKE", "TAKE", "TAKE", "ANSWERED"]
+    assert stub.asked == ["new", "answered"]
     assert [round(wait, 1) for wait in waits] == [3.0]
 
 
@@ -65,7 +64,7 @@ async def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
             await take(budget, until=started + 10)
         assert loop.time() == started
         await asyncio.sleep(0.01)
-        assert stub.asked == ["TAKE", "LEAVE"]
+        assert stub.asked == ["new", "left"]
 
 
 @virtual_time
@@ -78,7 +77,7 @@ async def test_a_cancelled_waiter_gives_up_its_place() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         await asyncio.sleep(0.01)
-        assert stub.asked == ["TAKE", "LEAVE"]
+        assert stub.asked == ["new", "left"]
 
 
 @virtual_time
@@ -95,44 +94,56 @@ async def test_a_429_is_told_to_redis() -> None:
         assert "PAUSE" in stub.asked
 
 
+@pytest.mark.parametrize("deadline", [3.0, 300.0])
 @virtual_time
-async def test_without_redis_nothing_is_sent() -> None:
-    """After its retries the call ends with an error that names the rate limit's Redis."""
+async def test_without_redis_nothing_is_sent(deadline: float) -> None:
+    """The call waits for it up to its deadline, and names the rate limit's Redis in its error."""
+    loop = asyncio.get_running_loop()
     async with StubRedis() as stub:
         url = stub.url
-    events: list[RequestEvent] = []
     async with (
         api_of() as api,
         RedisRateLimit(url, 20, 60.0, scope="test") as budget,
-        client_of(api, budget, retry=QUICK, on_event=events.append) as client,
+        client_of(api, budget, deadline=deadline) as client,
     ):
+        started = loop.time()
         with pytest.raises(ConnectionFailedError, match="the rate limit's Redis failed") as caught:
             await client.list_product_reviews(PRODUCT)
+        assert deadline - 0.1 < loop.time() - started <= deadline
         assert caught.value.attempts == 0
-        assert [event.reason for event in events] == ["retry", "retry"]
         assert len(api.ledger) == 0
 
 
 @virtual_time
-async def test_a_redis_that_does_not_answer_gets_five_seconds() -> None:
-    """Or what the deadline leaves."""
+async def test_without_a_deadline_a_call_waits_for_redis_for_an_hour() -> None:
+    """Not for ever: somebody should hear of it."""
     loop = asyncio.get_running_loop()
-    async with StubRedis() as stub, _budget(stub) as budget:
-        await take(budget)
-        await asyncio.sleep(0.01)
-        stub.silent = True
-        started = loop.time()
-        with pytest.raises(DeadlineExceededError, match="Redis"):
-            await take(budget, until=started + 2)
-        assert 2.0 <= loop.time() - started < 2.01
-        stub.silent = False
-        await asyncio.sleep(10)  # what was to be told meanwhile has failed
-        stub.silent = True
-        started = loop.time()
-        with pytest.raises(ConnectionFailedError, match=r"no answer .* in 5 s"):
+    async with StubRedis() as stub:
+        url = stub.url
+    started = loop.time()
+    async with RedisRateLimit(url, 20, 60.0, scope="test") as budget:
+        with pytest.raises(ConnectionFailedError):
             await take(budget)
-        assert 5.0 <= loop.time() - started < 5.01
+    assert 3600 <= loop.time() - started < 3602
+
+
+@virtual_time
+async def test_a_redis_that_does_not_answer_is_waited_for() -> None:
+    """Five seconds for an answer, then anew, up to the deadline. Then it goes on."""
+    loop = asyncio.get_running_loop()
+    async with StubRedis(silent=True) as stub, _budget(stub) as budget:
+        started = loop.time()
+        with pytest.raises(DeadlineExceededError):
+            await take(budget, until=started + 2)  # it has not failed yet
+        assert loop.time() - started == pytest.approx(2, abs=0.02)
+        with pytest.raises(ConnectionFailedError, match=r"no answer .* in 5 s"):
+            await take(budget, until=started + 12)
+        assert loop.time() - started == pytest.approx(12, abs=0.02)
+        waiting = asyncio.create_task(take(budget))
+        await asyncio.sleep(1)
         stub.silent = False
+        await waiting
+        assert loop.time() - started < 20
 
 
 @pytest.mark.parametrize(

@@ -46,14 +46,20 @@ class Redis:
         for _ in range(5):
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
-            self.process = subprocess.Popen(
-                [*self._command, "--port", str(self.port)], stdout=subprocess.DEVNULL
-            )
-            while self.process.poll() is None:
-                with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                    return self
-                time.sleep(0.01)
+            if self.start():
+                return self
         raise RuntimeError("redis-server does not start")
+
+    def start(self, *options: str) -> bool:
+        """Start it on its port, empty. Return whether it runs."""
+        self.process = subprocess.Popen(
+            [*self._command, "--port", str(self.port), *options], stdout=subprocess.DEVNULL
+        )
+        while self.process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return True
+            time.sleep(0.01)
+        return False
 
     @property
     def url(self) -> str:
