@@ -3,7 +3,7 @@
 What is fresh is served at once. What is a little older is served at once too, while one task
 fetches it anew, however many ask. What is very old or known to have changed is waited for, but
 only for a moment: then the old value will do. A failure leaves the old value in place and puts
-the next attempt off: five seconds at first, half a minute in a long outage.
+the next attempt off: five seconds at first, fifteen in a long outage.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Cache:
         ttl: seconds for which a value is fresh; for ten times as long it is good enough to be
             served while a new one is fetched.
         pause: seconds after a failure during which nothing is asked for again; they double with
-            each further failure, up to six times as many.
+            each further failure, up to three times as many.
         size: how many values to keep; the least recently used goes first.
     """
 
@@ -137,8 +137,8 @@ class Cache:
             if type(entry.failure) is not type(error):  # an outage is told once
                 _log.warning("reading %s failed: %s", key, explain(error))
             entry.failure = error
-            entry.due = self._now() + self._pause * min(2**entry.failures, 6)
-            entry.failures = min(entry.failures + 1, 3)
+            entry.due = self._now() + self._pause * min(2**entry.failures, 3)
+            entry.failures = min(entry.failures + 1, 2)
         else:
             if entry.failure is not None:
                 _log.warning("reading %s works again", key)

@@ -119,7 +119,7 @@ class Demonstration:
         if mood == "down":
             self.fake.drop_next(math.inf)
         elif mood == "limited":
-            self.fake.fail_next(429, math.inf, retry_after=15)
+            self.fake.fail_next(429, math.inf, retry_after=10)
 
     async def _trouble(self, request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
         self._sent += 1

@@ -7,6 +7,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -30,15 +31,16 @@ class Seals:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._serializer = lru_cache(lambda purpose: URLSafeSerializer(secret, salt=purpose))
 
     def seal(self, purpose: str, value: object) -> str:
         """Sign a value that JSON can hold; the same value always gives the same text."""
-        return _text(URLSafeSerializer(self._secret, salt=purpose).dumps(value))
+        return _text(self._serializer(purpose).dumps(value))
 
     def open(self, purpose: str, text: str) -> Any:
         """The value that `seal` was given."""
         try:
-            return URLSafeSerializer(self._secret, salt=purpose).loads(text)
+            return self._serializer(purpose).loads(text)
         except (BadSignature, ValueError):
             return None
 

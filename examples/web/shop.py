@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -85,6 +86,7 @@ class PublicReview:
     """File names: the API tells no address."""
 
     @classmethod
+    @lru_cache(maxsize=4096)
     def of(cls, review: Review, media: tuple[str, ...]) -> Self:
         """The public part of a review, with pictures from the addresses in `media` only."""
         name = review.customer.name if review.customer else None

@@ -60,6 +60,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self.templates.globals["static"] = _versioned
         self.render_once = lru_cache(maxsize=256)(self.render)
 
     def render(
@@ -211,6 +212,13 @@ def is_own_form(request: web.Request, token: str) -> bool:
 def address_of(request: web.Request) -> str:
     """Where the visitor is."""
     return guard.address_of(request, behind_proxy=request.app[SITE].settings.behind_proxy)
+
+
+@lru_cache
+def _versioned(name: str) -> str:
+    """Where a file of ours is: elsewhere when it changes, so that browsers may keep it."""
+    version = hashlib.sha256(static_files()[name][0]).hexdigest()[:8]
+    return f"/static/{name}?{version}"
 
 
 @lru_cache(maxsize=1)

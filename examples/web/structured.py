@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from functools import lru_cache
 
 from mayar_reviews import ReviewStats
 
 from .shop import PublicReview
 
 
+@lru_cache(maxsize=256)
 def product(
     name: str,
     picture: str | None,
     price: int | None,
     stats: ReviewStats,
-    reviews: Sequence[PublicReview],
+    reviews: tuple[PublicReview, ...],
 ) -> str:
     """The text of a `<script type="application/ld+json">`.
 

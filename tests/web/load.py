@@ -93,7 +93,7 @@ async def _shop(fake: FakeMayar, port: int, ttl: float) -> asyncio.subprocess.Pr
     return shop
 
 
-async def _run(visitors: int, seconds: float, ttl: float) -> None:
+async def _run(visitors: int, seconds: float, ttl: float, *, new_connections: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     async with FakeMayar(rate_limit=(20, 60)) as fake:
@@ -103,7 +103,7 @@ async def _run(visitors: int, seconds: float, ttl: float) -> None:
         seen = _Seen()
         address = f"http://127.0.0.1:{port}"
         headers = {"Accept-Language": "en"}
-        connector = TCPConnector(limit=0)
+        connector = TCPConnector(limit=0, force_close=new_connections)
         async with ClientSession(address, headers=headers, connector=connector) as session:
             until = perf_counter() + seconds
             await asyncio.gather(*(_visit(session, seen, until) for _ in range(visitors)))
@@ -136,9 +136,19 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--ttl", type=float, default=2.0, help="seconds a page is fresh")
+    parser.add_argument(
+        "--new-connections", action="store_true", help="each page over a connection of its own"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    asyncio.run(_run(options.visitors, options.seconds, options.ttl))
+    asyncio.run(
+        _run(
+            options.visitors,
+            options.seconds,
+            options.ttl,
+            new_connections=options.new_connections,
+        )
+    )
 
 
 if __name__ == "__main__":

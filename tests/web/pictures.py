@@ -11,6 +11,7 @@ import sys
 import time
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 from selenium import webdriver
@@ -20,7 +21,7 @@ from .test_browser import PRODUCT, ROOT, open_browser, set_device
 
 _PICTURES = ROOT / "examples/web/pictures"
 _ADDRESS = "http://127.0.0.1:8097"
-_FILM = (("fine", 6), ("dropping", 13), ("slow", 6), ("down", 24), ("limited", 6), ("fine", 16))
+_FILM = (("fine", 5), ("dropping", 12), ("slow", 5), ("down", 22), ("limited", 6), ("fine", 16))
 """Moods, and for how many seconds."""
 
 
@@ -31,7 +32,7 @@ def _take(browser: webdriver.Chrome) -> Image.Image:
 
 
 def _film(browser: webdriver.Chrome) -> None:
-    set_device(browser, 900, "light", height=470)
+    set_device(browser, 960, "light", height=600)
     browser.get(_ADDRESS + PRODUCT)
     browser.find_element(By.ID, "crowd").click()
     frames = []
@@ -40,11 +41,9 @@ def _film(browser: webdriver.Chrome) -> None:
         for _ in range(seconds):
             time.sleep(1)
             frames.append(_take(browser).convert("RGB"))
-    # One palette for all: only what changes is kept of each.
-    palette = frames[-1].quantize(64, dither=Image.Dither.NONE)
-    first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
-    file = _PICTURES / "panel.gif"
-    first.save(file, save_all=True, append_images=others, duration=250, loop=0, optimize=False)
+    first, *others = frames
+    file = _PICTURES / "panel.webp"
+    first.save(file, save_all=True, append_images=others, duration=250, lossless=True, method=4)
 
 
 def _main() -> None:
@@ -52,7 +51,8 @@ def _main() -> None:
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             time.sleep(3)
-            with open_browser(Path("/tmp/pictures-profile")) as browser:
+            with TemporaryDirectory() as profile, open_browser(Path(profile)) as browser:
+                browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
                 for name, path, scheme in (("index", "/", "light"), ("product", PRODUCT, "dark")):
                     set_device(browser, 1200, scheme, height=760)
                     browser.get(_ADDRESS + path)

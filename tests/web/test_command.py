@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -141,6 +144,68 @@ def test_a_half_sent_form_does_not_hold_up_the_end(tmp_path: Path) -> None:
             time.sleep(0.5)
             process.terminate()
             assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+
+
+def test_the_readme_is_short() -> None:
+    """At most 70 lines; its pictures are there, and small."""
+    folder = Path(command.__file__).parent
+    text = (folder / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 70
+    pictures = set(re.findall(r"\]\((pictures/[^)]+)\)", text))
+    assert pictures == {f"pictures/{file.name}" for file in (folder / "pictures").iterdir()}
+    for picture in pictures:
+        limit = 150_000 if picture.endswith(".png") else 500_000
+        assert (folder / picture).stat().st_size < limit
+
+
+def test_the_environment_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting that is read stands in `.env.example`, which can be read as it is."""
+    folder = Path(command.__file__).parent
+    explained = (folder / ".env.example").read_text("utf-8")
+    for name in re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', (folder / "factory.py").read_text("utf-8")):
+        assert re.search(rf"^#? ?{name}=", explained, re.MULTILINE), name
+    for name, _, value in (line.partition("=") for line in explained.splitlines()):
+        if name.isupper() and not name.startswith("#"):
+            monkeypatch.setenv(name, value.strip("'"))
+    settings = read_settings()
+    assert settings.prices == {"9f1c2d3e-0000": 349_000}
+    assert settings.media[1:] == ("https://cdn.example.com/kelas.jpg",)
+
+
+@pytest.mark.slow
+def test_gunicorn_starts_it(tmp_path: Path) -> None:
+    """The factory, under aiohttp's worker: two processes serve, and end within 20 seconds."""
+    pytest.importorskip("gunicorn", reason="gunicorn is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    with FakeMayar() as fake:
+        fake.seed("kelas-web", 3)
+        environment = {
+            "MAYAR_API_KEY": fake.api_key,
+            "MAYAR_API_URL": fake.url,
+            "PRODUCTS": "kelas-web=Kelas Web",
+            "WEB_SECRET": "secret",
+            "REQUESTS_PER_MINUTE": "10",
+            "CHANGES_FILE": str(tmp_path / "changes"),
+        }
+        command = [sys.executable, "-m", "gunicorn", "examples.web.factory:create", "-w", "2"]
+        command += ["-k", "aiohttp.GunicornWebWorker", "-b", f"127.0.0.1:{port}"]
+        command += ["--graceful-timeout", "18", "--no-control-socket"]
+        root = Path(__file__).parents[2]
+        with subprocess.Popen(command, cwd=root, env={**os.environ, **environment}) as process:
+            try:
+                for _ in range(100):
+                    with contextlib.suppress(OSError):
+                        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/products/kelas-web")
+                        assert b"3 ulasan" in page.read()
+                        page.close()
+                        break
+                    time.sleep(0.1)
+                else:
+                    pytest.fail("gunicorn does not serve")
+            finally:
+                process.terminate()
+            assert process.wait(timeout=20) == 0
 
 
 @pytest.mark.slow
