@@ -25,7 +25,7 @@ import sys
 import threading
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from operator import itemgetter
 from typing import Generic, NoReturn, Protocol, TypeVar, runtime_checkable
@@ -128,9 +128,9 @@ class RateLimit:
         self._per = per
         self._free = requests
         self._returns: deque[float] = deque()  # when the slots of answered requests come back
-        # Waiters in the order in which they came: a number, and whether they come through a
-        # part of this budget. One that is cancelled is taken out at once.
-        self._queue: list[tuple[int, asyncio.Future[_Ticket], bool]] = []
+        # Waiters in the order in which they came: a number, and when a 429 of a part lets them
+        # have a slot. One that is cancelled is taken out at once.
+        self._queue: list[tuple[int, asyncio.Future[_Ticket], Callable[[], float]]] = []
         self._paused_until = -math.inf
         self._probe_every = 2 * per if per >= 1 else LONG_PAUSE
         self._probe_at = math.inf
@@ -154,43 +154,45 @@ class RateLimit:
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
         """Hold a slot for one request; see `RateLimiter.slot`."""
-        return self._slot(next(_arrivals), until, on_wait, of_part=False)
+        return self._slot(next(_arrivals), until, on_wait, self._direct)
 
     def _slot(
         self,
         arrival: int,
         until: float | None,
         on_wait: Callable[[float], None] | None,
-        *,
-        of_part: bool,
+        opens: Callable[[], float],
     ) -> AbstractAsyncContextManager[None]:
-        acquire = functools.partial(self._acquire, arrival, of_part)
         if self._within is None:
+            acquire = functools.partial(self._acquire, arrival, opens)
             return Slot(acquire, self._release, until, on_wait)
-        if isinstance(self._within, RateLimit):
-            whole = self._within._slot(  # noqa: SLF001  our own class
-                arrival, until, on_wait, of_part=True
-            )
-        else:
-            whole = self._within.slot(until, on_wait)
-        return self._slot_within(whole, acquire, until, on_wait)
+        return self._slot_within(self._within, arrival, until, on_wait, opens)
 
     @asynccontextmanager
     async def _slot_within(
         self,
-        whole: AbstractAsyncContextManager[None],
-        acquire: Callable[
-            [float | None, Callable[[float], None] | None], Coroutine[None, None, _Ticket]
-        ],
+        whole: RateLimiter,
+        arrival: int,
         until: float | None,
         on_wait: Callable[[float], None] | None,
+        opens: Callable[[], float],
     ) -> AsyncGenerator[None, None]:
         # Our own slot is taken first. It uses nothing of our budget while it waits for the other.
-        ticket = await acquire(until, on_wait)
+        ticket = await self._acquire(arrival, opens, until, on_wait)
         error: BaseException | None = None
         used = False
         try:
-            async with whole:
+            if isinstance(whole, RateLimit):
+                # A 429 can pause us while it waits there.
+                slot = whole._slot(  # noqa: SLF001  our own class
+                    arrival,
+                    until,
+                    on_wait,
+                    lambda: -math.inf if ticket.probes else max(opens(), self._opens_at),
+                )
+            else:
+                slot = whole.slot(until, on_wait)
+            async with slot:
                 used = True
                 yield
         except BaseException as caught:
@@ -230,7 +232,7 @@ class RateLimit:
     async def _acquire(
         self,
         arrival: int,
-        of_part: bool,
+        opens: Callable[[], float],
         until: float | None,
         on_wait: Callable[[float], None] | None,
     ) -> _Ticket:
@@ -238,9 +240,9 @@ class RateLimit:
         self._enter(loop)
         self._serve()
         now = self._now()
-        if self._free and max(self._opens_at, self._opens_for(of_part)) <= now:
+        if self._free and max(self._opens_at, opens()) <= now:
             return self._hand_out(now)  # nobody waits for it: they would have been served
-        turn = max(self._turn(now, arrival), self._opens_for(of_part))
+        turn = max(self._turn(now, arrival), opens())
         if until is not None and turn > until:
             raise DeadlineExceededError(
                 f"the rate limit has no free slot for {turn - now:.1f} s; the deadline is sooner"
@@ -248,7 +250,7 @@ class RateLimit:
         if on_wait is not None:
             on_wait(turn - now)
         waiter: asyncio.Future[_Ticket] = loop.create_future()
-        insort(self._queue, (arrival, waiter, of_part))
+        insort(self._queue, (arrival, waiter, opens))
         self._serve()
         try:
             async with asyncio.timeout_at(until):
@@ -272,6 +274,8 @@ class RateLimit:
         if ticket.probes and accepted:
             _log.warning("the server accepts requests again: the pause is over")
             self._paused_until, self._probe_at = -math.inf, math.inf
+            if isinstance(self._within, RateLimit):
+                self._within._serve()  # noqa: SLF001  it held up those that wait there
         if accepted and self._refused is not None and ticket.taken >= self._refused[1]:
             self._refused = None
         self._give_back()
@@ -304,9 +308,9 @@ class RateLimit:
         """When a slot may be handed out again: after the pause, or before, to probe it."""
         return min(self._paused_until, self._probe_at)
 
-    def _opens_for(self, of_part: bool) -> float:
-        """When those that take from this budget directly, or a part of it, may have a slot."""
-        return -math.inf if of_part or self._refused is None else self._refused[2]
+    def _direct(self) -> float:
+        """When those that take from this budget directly may have a slot."""
+        return -math.inf if self._refused is None else self._refused[2]
 
     def _hand_out(self, now: float) -> _Ticket:
         """Take a free slot."""
@@ -322,10 +326,8 @@ class RateLimit:
         while self._returns and self._returns[0] <= now:
             self._returns.popleft()
             self._free += 1
-        direct = self._opens_for(of_part=False)
-        while self._queue and self._free and self._opens_at <= now:
-            held_up = direct > now
-            place = next((n for n, one in enumerate(self._queue) if one[2] or not held_up), None)
+        while self._free and self._opens_at <= now:
+            place = next((n for n, one in enumerate(self._queue) if one[2]() <= now), None)
             if place is None:
                 break
             _, waiter, _ = self._queue.pop(place)
@@ -336,8 +338,8 @@ class RateLimit:
             self._timer = None
         if self._loop is not None and self._queue and (self._free or self._returns):
             due = max(now if self._free else self._returns[0], self._opens_at)
-            if due <= now:  # only those are left that a 429 of a part holds up
-                due = direct
+            if due <= now:  # those that are left are held up by a 429 of a part
+                due = min(opens() for _, _, opens in self._queue)
             self._timer = self._loop.call_at(due, self._serve)
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:

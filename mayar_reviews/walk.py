@@ -166,6 +166,8 @@ class Walk:
     _updated: _Mark = Factory(_Mark)
     _created: _Mark = Factory(_Mark)
     _pages: int = 0
+    _announced: bool = False
+    """Whether the page before said that there are more reviews."""
     _empty_pages: int = 0
     _followed: set[str | None] = Factory(set)
     """The server's own cursors: one that comes twice leads in a circle."""
@@ -206,7 +208,8 @@ class Walk:
             walk._updated.time = int(token["updated"])
             walk._newest = walk._look_down_to = int(token["newest"])
             # A second look from the head begins anew; anything else goes on.
-            walk._pages = int(walk.cursor is not None or not walk._second_look)
+            walk._announced = walk.cursor is not None
+            walk._pages = int(walk._announced or not walk._second_look)
             if walk.cursor is not None and walk.cursor.lstrip("-").isdigit():
                 walk._bound = walk._created.time = int(walk.cursor)
                 walk._first_bound = int(token["newest"]) + 1  # an upper limit
@@ -286,6 +289,7 @@ class Walk:
             self._go_on(page, rows)
         else:
             self._end(rows, has_new=bool(new or others))
+        self._announced = page.has_more
         if page.raw and not (new or others):
             return None
         return evolve(
@@ -439,9 +443,9 @@ class Walk:
                 return
         if self._second_look and has_new:
             self._hides_until = None  # what seemed to be missing was edited
-        elif not (has_new or self._gaps) and self._order == self._cut == "unknown":
-            # On a later page: the page before has announced more reviews.
-            self._hides_until = self._bound or self._hides_until
+        elif self._announced and not (has_new or self._gaps):
+            if self._order == self._cut == "unknown":
+                self._hides_until = self._bound or self._hides_until
         if self._pages == 1 or self._order in ("created", "none") or self._newest is None:
             self.done = True
             if self._order == "created" and self._cut == "updated":

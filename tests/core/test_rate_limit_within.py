@@ -167,6 +167,30 @@ async def test_an_answer_to_an_older_request_does_not_acquit_the_address() -> No
 
 
 @virtual_time
+async def test_a_429_also_holds_up_who_waits_for_the_larger_budget_already() -> None:
+    """It has its slot of the part; until the pause is over it lets other parts pass."""
+    whole = RateLimit(2, per=10.0)
+    part, other = (RateLimit(5, per=10.0, within=whole) for _ in range(2))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    used: list[tuple[str, float]] = []
+
+    async def use(budget: RateLimit, name: str) -> None:
+        async with budget.slot():
+            used.append((name, loop.time() - start))
+
+    await asyncio.gather(use(part, "first"), use(part, "second"))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(use(part, "held up"))
+        tasks.create_task(use(other, "not held up"))
+        await asyncio.sleep(1)
+        await part.pause(15.0)
+    times = dict(used)
+    assert times["not held up"] < 11
+    assert 16 <= times["held up"] < 17
+
+
+@virtual_time
 async def test_who_waits_directly_lets_the_other_parts_pass() -> None:
     """A 429 of one part holds up those who take from the whole, and no other part behind them."""
     address = RateLimit(20, per=60.0)
