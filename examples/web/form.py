@@ -151,11 +151,11 @@ async def _offer_edit(request: web.Request, product_id: str, sent: _Sent) -> web
 
 
 def _refused(request: web.Request, sent: _Sent, error: MayarError) -> web.Response:
-    _log.warning("a review was refused: %s", explain(error))
-    words = words_for(request)
+    words, status = words_for(request), status_of(error)
+    level = logging.WARNING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    _log.log(level, "a review was refused: %s", explain(error))
     field = (error.field or "") if isinstance(error, InvalidArgumentError) else ""
     fault = words["fields"].get(field) or words.apology(error)
-    status = status_of(error)
     response = _form(request, status, sent, {field if field in words["fields"] else "": fault})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = "60"
