@@ -30,7 +30,11 @@ from .views import product_of
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHOTO_SIZE = 2 * 2**20
 _PHOTOS = 3
-_SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+_SIGNATURES = {
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
 _REMEMBERED = 20
 _log = logging.getLogger(__name__)
 
@@ -115,7 +119,7 @@ def _faults(request: web.Request, sent: _Sent) -> dict[str, str]:
 
 def _type(file: bytes) -> str | None:
     """What kind of picture a file is by its first bytes, whatever its sender says."""
-    return next((kind for start, kind in _SIGNATURES.items() if file.startswith(start)), None)
+    return next((kind for kind, start in _SIGNATURES.items() if start.match(file)), None)
 
 
 async def _write(request: web.Request, product_id: str, sent: _Sent) -> None:

@@ -384,6 +384,18 @@ async def test_an_undone_decision_leaves_each_as_it_was(visitor: Visitor, fake: 
         assert "Undone" not in await answer.text()  # it is said once
 
 
+async def test_a_status_that_is_unknown_cannot_be_undone(visitor: Visitor, fake: FakeMayar) -> None:
+    """Mayar may have more statuses than it takes: undo gives back the others."""
+    first, second = list(fake.reviews)[-2:]
+    fake.edit_review(second, status="FLAGGED")
+    fields = [("token", await token(visitor, MODERATION, MODERATOR)), ("status", "ARCHIVED")]
+    fields += [("review", f"{PRODUCT}/{first}/ACTIVE"), ("review", f"{PRODUCT}/{second}/FLAGGED")]
+    async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
+        html = await answer.text()
+    undo = re.findall('type="hidden" name="review" value="([^"]+)"', html)
+    assert undo == [f"{PRODUCT}/{first}/ACTIVE"]
+
+
 async def test_a_notice_waits_for_its_page(visitor: Visitor, fake: FakeMayar) -> None:
     """A browser that is asked for the password once more still says what was done, once."""
     fields = {"token": await token(visitor, MODERATION, MODERATOR), "status": "ARCHIVED"}
