@@ -30,7 +30,11 @@ from .views import product_of
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHOTO_SIZE = 2 * 2**20
 _PHOTOS = 3
-_SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+_SIGNATURES = {
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
 _REMEMBERED = 20
 _log = logging.getLogger(__name__)
 
@@ -115,7 +119,7 @@ def _faults(request: web.Request, sent: _Sent) -> dict[str, str]:
 
 def _type(file: bytes) -> str | None:
     """What kind of picture a file is by its first bytes, whatever its sender says."""
-    return next((kind for start, kind in _SIGNATURES.items() if file.startswith(start)), None)
+    return next((kind for kind, start in _SIGNATURES.items() if start.match(file)), None)
 
 
 async def _write(request: web.Request, product_id: str, sent: _Sent) -> None:
@@ -151,11 +155,11 @@ async def _offer_edit(request: web.Request, product_id: str, sent: _Sent) -> web
 
 
 def _refused(request: web.Request, sent: _Sent, error: MayarError) -> web.Response:
-    _log.warning("a review was refused: %s", explain(error))
-    words = words_for(request)
+    words, status = words_for(request), status_of(error)
+    level = logging.WARNING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    _log.log(level, "a review was refused: %s", explain(error))
     field = (error.field or "") if isinstance(error, InvalidArgumentError) else ""
     fault = words["fields"].get(field) or words.apology(error)
-    status = status_of(error)
     response = _form(request, status, sent, {field if field in words["fields"] else "": fault})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = "60"

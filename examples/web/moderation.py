@@ -62,7 +62,9 @@ async def moderate(request: web.Request) -> web.Response:
         return await _moderation(request, status_of(error), words.apology(error))
     notice: dict[str, Any] = {"name": "moderated", "status": wanted, "count": len(ticked)}
     if wanted != "UNDO":
-        notice["undo"] = ["/".join(parts) for parts in ticked]
+        notice["undo"] = [
+            "/".join(parts) for parts in ticked if parts[2] in ReviewStatus.__members__
+        ]
     return leave(request, request.rel_url.raw_path_qs, notice)
 
 

@@ -89,6 +89,27 @@ async def test_many_visitors_cannot_shut_the_shop_either() -> None:
         assert 429 not in {asked.status for asked in fake.requests}
 
 
+async def test_when_reading_is_spent_a_form_still_goes_through() -> None:
+    """Whoever opens all products spends what reading may cost, but not what writing may."""
+    products = [f"produk-{number}" for number in range(12)]
+    async with FakeMayar(KEY, rate_limit=(20, 60)) as fake:
+        for product in products:
+            fake.add_product(product)
+        fake.add_purchase(products[0], "siti@example.com")
+        settings = evolve(SETTINGS, products=dict.fromkeys(products, "Produk"), requests=20)
+        app = create_app(settings, api_key=KEY, base_url=fake.url)
+        async with TestClient(TestServer(app)) as visitor:
+            for product in products:
+                await read(visitor, f"/products/{product}")
+            assert len(fake.requests) == 12
+            form = f"/products/{products[0]}/review"
+            fields = {"customer_email": "siti@example.com", "rating": "4"}
+            fields["token"] = await token(visitor, form)
+            async with visitor.post(form, data=fields, allow_redirects=False) as answer:
+                assert answer.status == 303
+        assert len(fake.reviews) == 1
+
+
 async def test_pages_that_are_there_have_no_limit(visitor: Visitor, fake: FakeMayar) -> None:
     """Only an older page that costs a request counts."""
     html = await read(visitor, PAGE)

@@ -266,16 +266,23 @@ async def test_who_has_reviewed_it_may_edit_it(visitor: Visitor, fake: FakeMayar
 
 
 async def test_who_knows_an_email_may_not_edit(visitor: Visitor, fake: FakeMayar) -> None:
-    """Another browser is told that there is a review, and gets no way to change it."""
+    """Another browser is told that there is a review, and gets no way to change it.
+
+    Not even if it has written a review of its own.
+    """
     fake.add_purchase("buku", BUYER)
+    fake.add_purchase("buku", "budi@example.com")
     await send(visitor, message="Satu")
     visitor.session.cookie_jar.clear()
+    status, _ = await send(visitor, message="Dua")
+    assert status == 409
+    await send(visitor, customer_email="budi@example.com", message="Nol")
     status, html = await send(visitor, message="Dua")
     assert status == 409
     assert "There is a review from this customer already." in html
     assert "Satu" not in html
     assert 'name="edit"' not in html
-    review_id = list(fake.reviews)[-1]
+    review_id = list(fake.reviews)[-2]
     forged = {"edit": review_id, "message": "Tiga", "customer_email": ""}
     assert (await send(visitor, **forged))[0] == 422
 
@@ -375,6 +382,42 @@ async def test_an_undone_decision_leaves_each_as_it_was(visitor: Visitor, fake: 
     assert fake.reviews[second]["status"] == "INACTIVE"
     async with visitor.get(MODERATION, headers=MODERATOR) as answer:
         assert "Undone" not in await answer.text()  # it is said once
+
+
+async def test_a_status_that_is_unknown_cannot_be_undone(visitor: Visitor, fake: FakeMayar) -> None:
+    """Mayar may have more statuses than it takes: undo gives back the others."""
+    first, second = list(fake.reviews)[-2:]
+    fake.edit_review(second, status="FLAGGED")
+    fields = [("token", await token(visitor, MODERATION, MODERATOR)), ("status", "ARCHIVED")]
+    fields += [("review", f"{PRODUCT}/{first}/ACTIVE"), ("review", f"{PRODUCT}/{second}/FLAGGED")]
+    async with visitor.post(MODERATION, data=fields, headers=MODERATOR) as answer:
+        html = await answer.text()
+    undo = re.findall('type="hidden" name="review" value="([^"]+)"', html)
+    assert undo == [f"{PRODUCT}/{first}/ACTIVE"]
+
+
+async def test_a_notice_waits_for_its_page(visitor: Visitor, fake: FakeMayar) -> None:
+    """A browser that is asked for the password once more still says what was done, once."""
+    fields = {"token": await token(visitor, MODERATION, MODERATOR), "status": "ARCHIVED"}
+    fields["review"] = f"{PRODUCT}/{next(iter(fake.reviews))}/ACTIVE"
+    post = visitor.post(MODERATION, data=fields, headers=MODERATOR, allow_redirects=False)
+    async with post as answer:
+        assert answer.status == 303
+    async with visitor.get(MODERATION) as answer:
+        assert answer.status == 401
+    for times in (1, 0):
+        async with visitor.get(MODERATION, headers=MODERATOR) as answer:
+            assert (await answer.text()).count("1 review is archived.") == times
+
+
+async def test_an_error_stands_alone(visitor: Visitor, fake: FakeMayar) -> None:
+    """Where nothing is known, moderation does not say that there is nothing."""
+    await fake.close()
+    async with visitor.get(MODERATION, headers=MODERATOR) as answer:
+        assert answer.status == 502
+        html = await answer.text()
+    assert "Mayar does not answer" in html
+    assert "There is nothing here." not in html
 
 
 async def test_two_processes_agree_on_what_is_archived(fake: FakeMayar, tmp_path: Path) -> None:
