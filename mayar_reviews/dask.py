@@ -331,7 +331,8 @@ async def _export(product: str, settings: _Settings) -> FileReport:
     if not os.path.exists(_marker(settings)):  # noqa: ASYNC240, PTH110
         raise _not_shared()  # to a worker that came later
     if settings.redis_url is None:
-        there = len((await worker.scheduler.identity())["workers"])
+        cluster: Any = await worker.scheduler.identity()
+        there = len(cluster["workers"])
         if there > len(settings.workers):
             raise InvalidArgumentError(
                 f"is needed: there are {there} workers now, and the limit was divided among "

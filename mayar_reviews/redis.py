@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import hashlib
 import itertools
 import json
@@ -119,7 +120,7 @@ for i, terms in ipairs(ask.terms) do
     end
     if terms.mark ~= '' and terms.mark ~= mark then
         lost = true
-        redis.call('ZADD', set, 'NX', BASE + now + ask.poll + ask.late, '!lost')
+        redis.call('ZADD', set, 'NX', BASE + now + terms.grace, '!lost')
     end
     local ttl = math.ceil((terms.lease + ask.poll + ask.late) / 1000)
     if redis.call('PTTL', set) < ttl then redis.call('PEXPIRE', set, ttl) end
@@ -465,9 +466,15 @@ class RedisRateLimit:
             self._where = f"lent-{id(self._lent)}"
         per_us = round((per + _MARGIN) * 1e6)
         lease_us = per_us + round(lease * 1e6)
-        self._terms: list[dict[str, Any]] = [
-            {"requests": requests, "per": per_us, "lease": lease_us, "said": f"{requests}:{per_us}"}
-        ]
+        terms = {
+            "requests": requests,
+            "per": per_us,
+            "lease": lease_us,
+            # All who use the budget ask within that time, and so learn that Redis lost its memory.
+            "grace": round((min(_POLL, per) + _LATE) * 1e6),
+            "said": f"{requests}:{per_us}",
+        }
+        self._terms: list[dict[str, Any]] = [terms]
         # One tag for all: a Cluster then keeps the budgets that a script needs on one node. A tag
         # for each budget would not do, as one may lie within another.
         name = f"{{mayar-reviews}}:{scope}"
@@ -482,7 +489,7 @@ class RedisRateLimit:
             self._terms += within._terms  # noqa: SLF001
             self._keys += within._keys  # noqa: SLF001
             self._pers += within._pers  # noqa: SLF001
-        self._poll = min(_POLL, per)
+        self._poll = min(_POLL, *self._pers)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -578,8 +585,8 @@ class RedisRateLimit:
         raise DeadlineExceededError("the deadline passed while waiting for the rate limit")
 
     def _release(self, ticket: str, error: BaseException | None) -> None:
-        if ticket not in self._held:
-            return  # its loop was closed
+        if self._loop is None or ticket not in self._held:
+            return  # the budget or its loop was closed
         self._held.remove(ticket)
         self._used[ticket] = asyncio.get_running_loop().time()
         self._answered_since.append(ticket)
@@ -624,9 +631,7 @@ class RedisRateLimit:
             _log.warning("Redis could not be told that a request has ended: %s", error)
         for waiter in self._waiting.values():
             if not waiter.granted.done():
-                copy = type(error)(*error.args)
-                copy.__dict__.update(error.__dict__)
-                waiter.granted.set_exception(copy)
+                waiter.granted.set_exception(copy.copy(error))
         self._waiting.clear()
 
     async def _sync(self) -> float:
