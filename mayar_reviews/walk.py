@@ -96,7 +96,7 @@ def _is_time(value: object) -> TypeGuard[int]:
 
 
 def _looks_like_a_time(cursor: str | None) -> bool:
-    return bool(cursor) and re.fullmatch(r"[0-9]{12,14}", cursor or "") is not None
+    return re.fullmatch(r"[0-9]{12,14}", cursor or "") is not None
 
 
 def _text(value: Any) -> str:

@@ -333,6 +333,33 @@ def test_a_review_without_times_that_comes_again_is_given_once() -> None:
     assert [page and list(page.raw) for page in given] == [[a, odd], [b], [changed, c], [odd]]
 
 
+@pytest.mark.parametrize(
+    ("cursor", "asked"),
+    [
+        ("123456789012", str(START + 1)),
+        ("12345678901234", str(START + 1)),
+        ("12345678901", "12345678901"),
+        ("123456789012345", "123456789012345"),
+        ("c12345678901", "c12345678901"),
+    ],
+)
+def test_a_cursor_after_a_review_without_times_is_taken_for_a_time_by_its_looks(
+    cursor: str, asked: str
+) -> None:
+    """Then the last review that has its times says where the walk goes on."""
+    rows = [_row(1, START), {"id": "odd"}]
+    walk = Walk.begin(None, 50)
+    walk.take(
+        Listing(
+            structure_each(rows, Review, "$"),
+            tuple(rows),
+            has_more=True,
+            next_starting_after=cursor,
+        )
+    )
+    assert walk.cursor == asked
+
+
 # --- what tells one review from another -----------------------------------------------------------
 
 MOST = 253_402_300_799_999
