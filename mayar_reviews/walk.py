@@ -443,9 +443,12 @@ class Walk:
                 return
         if self._second_look and has_new:
             self._hides_until = None  # what seemed to be missing was edited
-        elif self._announced and not (has_new or self._gaps):
-            if self._order == self._cut == "unknown":
-                self._hides_until = self._bound or self._hides_until
+        elif (
+            self._announced
+            and not (has_new or self._gaps)
+            and self._order == self._cut == "unknown"
+        ):
+            self._hides_until = self._bound or self._hides_until
         if self._pages == 1 or self._order in ("created", "none") or self._newest is None:
             self.done = True
             if self._order == "created" and self._cut == "updated":
