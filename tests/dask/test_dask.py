@@ -228,6 +228,9 @@ def test_an_outage_at_the_start_is_waited_out(
     monkeypatch.setenv("MAYAR_API_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MAYAR_API_KEY", KEY)
     products = [f"product-{number}" for number in range(20)]
+    api = FakeMayar(KEY, port=port)
+    for product in products:
+        api.seed(product, 2)
     with (
         cluster_of(1, tmp_path, processes=False) as cluster,
         ThreadPoolExecutor() as threads,
@@ -235,7 +238,7 @@ def test_an_outage_at_the_start_is_waited_out(
         export = threads.submit(export_products, cluster, products, tmp_path / "out", requests=1000)
         time.sleep(10)
         assert not export.done()
-        with FakeMayar(KEY, port=port):
+        with api:
             report = export.result(timeout=60)
     assert report.failed == ()
 
