@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -220,8 +221,9 @@ def _object_column(cls: Any) -> _Column:
         try:
             cells = [list(map(read, objects)) for read in readers]
         except KeyError:  # an optional field that is missing counts as null
-            objects = [optional | one for one in objects]
-            cells = [list(map(read, objects)) for read in readers]
+            # Row by row: the filled-up copies of millions of objects would fill the memory.
+            rows = [[read(filled) for read in readers] for filled in map(optional.__or__, objects)]
+            cells = list(map(list, zip(*rows, strict=True)))
         return list(map(make, *(column(one) for column, one in zip(columns, cells, strict=True))))
 
     return convert
@@ -284,6 +286,9 @@ def _explain(value: object, cls: type[Any], path: str) -> ResponseError:
     except Exception as error:
         # A line is "fault @ $.path". The path is made of attributes' names.
         fault, _, where = transform_error(error, path, _describe)[0].rpartition(" @ ")
+        # cattrs' frames hold their errors, and these the frames: a circle that would keep the
+        # whole answer until the garbage collector comes.
+        traceback.clear_frames(error.__traceback__)
         return malformed(re.sub(r"_([a-z])", lambda match: match[1].upper(), where), fault)
     return malformed(path, "does not fit")
 
