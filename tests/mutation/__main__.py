@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 LEAST_KILLED = 0.97
+"""Of all modules together."""
 
 TESTS = {
     "retry": ["test_retry.py", "test_arguments.py"],
@@ -116,7 +117,7 @@ def main() -> None:
         sys.stdout.write(f"\n{one['function']}: {fault}\n- {one['was']}\n+ {one['becomes']}\n")
     killed = 1 - survived / total
     sys.stdout.write(f"\n{total - survived} of {total} killed: {killed:.1%}\n")
-    if faults or killed < LEAST_KILLED:
+    if faults or (modules == list(TESTS) and killed < LEAST_KILLED):
         sys.exit(1)
 
 
