@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -210,18 +210,20 @@ def _is_array(kind: Any) -> bool:
 def _object_column(cls: Any) -> _Column:
     attributes = fields(resolve_types(cls))
     names = [camel_case(one.name) for one in attributes]
-    optional = {camel_case(one.name): None for one in attributes if one.default is not NOTHING}
     columns = [_column(one.type) for one in attributes]
     make = _maker(cls, [one.name for one in attributes])
     readers = [itemgetter(name) for name in names]
+    tolerant = [
+        itemgetter(name) if one.default is NOTHING else methodcaller("get", name)
+        for name, one in zip(names, attributes, strict=True)
+    ]
 
     def convert(objects: _Values) -> _Values:
         objects = _objects(objects)
         try:
             cells = [list(map(read, objects)) for read in readers]
         except KeyError:  # an optional field that is missing counts as null
-            objects = [optional | one for one in objects]
-            cells = [list(map(read, objects)) for read in readers]
+            cells = [list(map(read, objects)) for read in tolerant]
         return list(map(make, *(column(one) for column, one in zip(columns, cells, strict=True))))
 
     return convert
