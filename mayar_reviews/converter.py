@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter, methodcaller
+from traceback import clear_frames
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -286,6 +287,8 @@ def _explain(value: object, cls: type[Any], path: str) -> ResponseError:
     except Exception as error:
         # A line is "fault @ $.path". The path is made of attributes' names.
         fault, _, where = transform_error(error, path, _describe)[0].rpartition(" @ ")
+        # They are in a circle with cattrs' own errors, and would keep the whole answer for long.
+        clear_frames(error.__traceback__)
         return malformed(re.sub(r"_([a-z])", lambda match: match[1].upper(), where), fault)
     return malformed(path, "does not fit")
 
