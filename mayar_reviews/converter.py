@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import functools
 import re
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from operator import itemgetter
+from operator import itemgetter, methodcaller
+from traceback import clear_frames
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -211,19 +211,20 @@ def _is_array(kind: Any) -> bool:
 def _object_column(cls: Any) -> _Column:
     attributes = fields(resolve_types(cls))
     names = [camel_case(one.name) for one in attributes]
-    optional = {camel_case(one.name): None for one in attributes if one.default is not NOTHING}
     columns = [_column(one.type) for one in attributes]
     make = _maker(cls, [one.name for one in attributes])
     readers = [itemgetter(name) for name in names]
+    tolerant = [
+        itemgetter(name) if one.default is NOTHING else methodcaller("get", name)
+        for name, one in zip(names, attributes, strict=True)
+    ]
 
     def convert(objects: _Values) -> _Values:
         objects = _objects(objects)
         try:
             cells = [list(map(read, objects)) for read in readers]
         except KeyError:  # an optional field that is missing counts as null
-            # Row by row: the filled-up copies of millions of objects would fill the memory.
-            rows = [[read(filled) for read in readers] for filled in map(optional.__or__, objects)]
-            cells = list(map(list, zip(*rows, strict=True)))
+            cells = [list(map(read, objects)) for read in tolerant]
         return list(map(make, *(column(one) for column, one in zip(columns, cells, strict=True))))
 
     return convert
@@ -286,9 +287,8 @@ def _explain(value: object, cls: type[Any], path: str) -> ResponseError:
     except Exception as error:
         # A line is "fault @ $.path". The path is made of attributes' names.
         fault, _, where = transform_error(error, path, _describe)[0].rpartition(" @ ")
-        # cattrs' frames hold their errors, and these the frames: a circle that would keep the
-        # whole answer until the garbage collector comes.
-        traceback.clear_frames(error.__traceback__)
+        # They are in a circle with cattrs' own errors, and would keep the whole answer for long.
+        clear_frames(error.__traceback__)
         return malformed(re.sub(r"_([a-z])", lambda match: match[1].upper(), where), fault)
     return malformed(path, "does not fit")
 
