@@ -149,7 +149,9 @@ def _leg(job: Job, leg: Leg, exchanges: list[Exchange]) -> Iterator[str]:
     if isinstance(error, OutcomeUnknownError) and not any(one.in_doubt for one in exchanges):
         yield "doubt has a reason: every answer was clear"
     linked: BaseException | None = error
-    while linked is not None:
+    seen: list[BaseException] = []
+    while linked is not None and linked not in seen:
+        seen.append(linked)
         if PRIVATE in f"{linked} {linked!r} {linked.args}":
             yield f"no private data: {type(linked).__name__} tells it"
         for frame, _ in traceback.walk_tb(linked.__traceback__):
