@@ -6,8 +6,8 @@ Sends 100 requests at 20 per 2 s, with 10-120 ms of latency each way, from one p
 four; then exports four products of 750 reviews at 20 per 6 s, on Dask with one worker and with
 four. An address of one's own is played by a server of one's own, as each counts for itself. Last
 comes the table of `docs/how-to/platforms.md`: two limits at once, a Redis far away, and one that
-loses its memory. Needs redis-server and takes four minutes; with `--quick`, which leaves the exports
-and the table out, less than one.
+loses its memory. Needs redis-server and takes four minutes. `--quick` leaves the exports and the
+table out and takes less than one.
 """
 
 from __future__ import annotations

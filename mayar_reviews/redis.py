@@ -525,6 +525,8 @@ class RedisRateLimit:
                 await self._sync()
         except MayarError as error:
             _log.warning("Redis could not be told that a request has ended: %s", error)
+        if self._loop is None:
+            return  # another call has closed it meanwhile
         self._loop = None
         await self._link.close()
         if not self._link.users:

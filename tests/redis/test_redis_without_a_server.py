@@ -115,6 +115,22 @@ async def test_without_redis_nothing_is_sent(deadline: float) -> None:
 
 
 @virtual_time
+async def test_closing_one_budget_twice_at_once_leaves_the_others_their_connection() -> None:
+    """Two budgets share it; one is closed by two tasks."""
+    async with (
+        StubRedis() as stub,
+        _budget(stub) as budget,
+        RedisRateLimit(stub.url, 20, 60.0, scope="other") as other,
+    ):
+        for each in (budget, other):
+            async with each.slot():
+                pass
+        await asyncio.gather(budget.aclose(), budget.aclose())
+        assert other._link.users == 1
+
+
+@pytest.mark.slow
+@virtual_time
 async def test_without_a_deadline_a_call_waits_for_redis_for_an_hour() -> None:
     """Not for ever: somebody should hear of it."""
     loop = asyncio.get_running_loop()

@@ -287,6 +287,7 @@ async def test_who_knows_an_email_may_not_edit(visitor: Visitor, fake: FakeMayar
     assert (await send(visitor, **forged))[0] == 422
 
 
+@pytest.mark.slow
 async def test_photos_are_attached_once(fake: FakeMayar) -> None:
     """They are uploaded when all else is right, and not again when Mayar refuses at first."""
     kept: list[tuple[bytes, str]] = []
