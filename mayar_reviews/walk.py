@@ -185,6 +185,8 @@ class Walk:
     """Where a second look ends: what is older was seen and has not changed."""
     _known: dict[str, int] = Factory(dict)
     """`updatedAt` by id of reviews that a second look will show unchanged."""
+    _landmarks: dict[str, int] = Factory(dict)
+    """The same of the head before: what was changed since stands above each of them."""
     _untimed: dict[str, str] = Factory(dict)
     """The text by id of the last reviews that lack a time."""
     _head: list[Row] = Factory(list)
@@ -355,7 +357,7 @@ class Walk:
         if not self._second_look or not rows:
             return False
         last = rows[-1]
-        return last.updated <= self._look_down_to or self._known.get(last.id) == last.updated
+        return last.updated <= self._look_down_to or self._landmarks.get(last.id) == last.updated
 
     def _remember(self, rows: list[Row], new: list[Row]) -> None:
         if self._newest is not None and not self._second_look and self._order in _MAY_MOVE:
@@ -464,8 +466,9 @@ class Walk:
             self._newest = max(row.updated for row in self._head)
             self._look_down_to = self._head[-1].updated
             head = {row.id: row.updated for row in self._head}
-            # Rows of an earlier second look are below this head.
-            self._known = head if self._second_look else self._known | head
+            # Rows of an earlier second look are below this head. What was shown later is newer.
+            self._known = head if self._second_look else head | self._known
+            self._landmarks = head
         self.done, self._second_look = False, True
         self.cursor = self._bound = None
         self._wide = False

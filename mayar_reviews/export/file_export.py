@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -171,6 +172,7 @@ class FileExport:
                 except MayarError as error:
                     not_verified = f"the statistics do not answer: {error}"
         except (MayarError, OSError) as error:
+            clear_frames(error.__traceback__)  # they hold reviews
             failure = error
             if isinstance(error, AuthenticationError):
                 health.rejected_key = error

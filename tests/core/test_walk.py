@@ -241,6 +241,34 @@ def test_a_resumed_second_look_shows_nothing_twice(cut: str) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_review_of_the_first_page_that_comes_again_edited_comes_no_third_time(cut: str) -> None:
+    """Edited after the first page, it is shown further down, and seen again in the second look."""
+    shop = shop_with("updated", cut, 4, 0.0)
+
+    def edit(shop: Shop) -> None:
+        for number in (2, 3, 0):
+            shop.edit(f"review-{number}")
+
+    shop.meanwhile[2] = edit
+    shown = [(review.id, review.updated_at) for review in walk_through(shop, 1).reviews]
+    assert len(shown) == len(set(shown))
+
+
+def test_a_change_below_a_review_that_was_shown_meanwhile_is_found() -> None:
+    """Three are edited after the first page; the second page shows only two of them."""
+    shop = shop_with("updated", "created", 14, 0.0)
+
+    def edit(shop: Shop) -> None:
+        for number in (2, 0, 1):
+            shop.edit(f"review-{number}")
+
+    shop.meanwhile[2] = edit
+    walked = walk_through(shop, 1)
+    assert_whole(shop, set(shop.reviews), walked)
+    assert walked.gaps == ()
+
+
 def _edit_sixty(shop: Shop) -> None:
     for number in range(60):
         shop.edit(f"review-{number}")

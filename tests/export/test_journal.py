@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -230,6 +231,11 @@ async def test_the_reviews_of_another_store_are_not_added(
         options: dict[str, Any] = {way: True}
         with pytest.raises(ExportError, match="belongs to another store") as caught:
             await export_reviews(client, "kelas-web", path, **options)
+        frames = TracebackException.from_exception(
+            caught.value, capture_locals=True, compact=True
+        ).__cause__
+        assert frames is not None
+        assert "paymentLinkId" not in str([frame.locals for frame in frames.stack])
         assert "force" in str(caught.value)
     assert {one: one.read_bytes() for one in before} == before
 

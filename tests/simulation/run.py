@@ -105,7 +105,7 @@ def _edit(world: World, edit: Edit) -> None:
     review_id = f"review-{edit.number % 2}-{edit.number // 2}"
     world.note(f"somebody else: {edit.kind} {review_id}")
     if edit.kind == "create":
-        world.store.add_review(product, message=f"{PRIVATE} of another")
+        world.store.add_review(product, message=f"{PRIVATE} of another", userId="user-1")
     elif review_id in world.store.reviews:
         if edit.kind == "edit":
             world.edit(review_id, message=f"{PRIVATE} edited")

@@ -23,6 +23,26 @@ FOUND = [
         faults=((3, Fault("lost")), (6, Fault("lost"))),
         edits=(Edit(24.886, "edit", 7), Edit(4.875, "archive", 6)),
     ),
+    # A second look at the head stopped at a review above one that had not come yet.
+    Plan(
+        seed=1030201,
+        reviews=7,
+        whole=1,
+        jobs=(Job("walk", 0, size=1, flag=True),),
+        edits=(Edit(6.891, "edit", 5), Edit(18.309, "archive", 4), Edit(8.459, "archive", 1)),
+    ),
+    # A review of the first page that was edited came a third time.
+    Plan(
+        seed=1009619,
+        cursor="offset",
+        reviews=2,
+        jobs=(
+            Job("walk", 0, size=1, flag=True),
+            Job("update", 5, start=1.471),
+            Job("statuses", 6, product=1),
+        ),
+        faults=((1, Fault("lost", seconds=40.0)),),
+    ),
     # A status that was set was told as refused.
     Plan(
         seed=9179,
