@@ -466,8 +466,12 @@ class Walk:
             self._newest = max(row.updated for row in self._head)
             self._look_down_to = self._head[-1].updated
             head = {row.id: row.updated for row in self._head}
-            # Rows of an earlier second look are below this head. What was shown later is newer.
-            self._known = head if self._second_look else head | self._known
+            # Of what was shown elsewhere, what is older stands below this head.
+            self._known = head | {
+                review_id: updated
+                for review_id, updated in self._known.items()
+                if updated > head.get(review_id, self._look_down_to)
+            }
             self._landmarks = head
         self.done, self._second_look = False, True
         self.cursor = self._bound = None

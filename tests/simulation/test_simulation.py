@@ -43,6 +43,19 @@ FOUND = [
         ),
         faults=((1, Fault("lost", seconds=40.0)),),
     ),
+    # A third look at the head had forgotten what the first one had shown.
+    Plan(
+        seed=2011449,
+        order="added",
+        cursor="offset",
+        uplink=2.0,
+        reviews=3,
+        jobs=(
+            Job("statuses", 0, size=2, flag=True),
+            Job("walk", 6, size=1),
+            Job("statuses", 7, product=1),
+        ),
+    ),
     # A status that was set was told as refused.
     Plan(
         seed=9179,
