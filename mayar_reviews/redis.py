@@ -756,6 +756,7 @@ class RedisRateLimit:
         self._link.users += 1
 
     def _make_client(self) -> Redis:
+        client: Redis | None
         try:
             client = Redis.from_url(
                 self._url.value,
@@ -767,8 +768,8 @@ class RedisRateLimit:
             # This opens nothing yet, but it refuses URLs that `from_url` accepts.
             client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         except Exception:  # redis-py raises many kinds, and their texts show the URL
-            pass
-        else:
+            client = None  # and so does the client, to a report that shows local variables
+        if client is not None:
             return client
         raise InvalidArgumentError(
             "is not the URL of a Redis server: it must look like "
