@@ -293,6 +293,8 @@ def _expected(told: Told, program: Program) -> set[str]:
 
 def _nothing_lost_nothing_twice(told: Told, program: Program) -> Iterator[str]:
     for leg in told.legs:
+        if program.world.plan.order == "added" and told.job.size == 1:
+            break  # one review a page does not tell that the list is sorted by no time
         latest: dict[str, int] = {}
         for review_id, updated in leg.reviews:
             if review_id in latest and latest[review_id] >= updated:
