@@ -78,6 +78,7 @@ class _Settings:
 _OUTAGE = 3600.0
 _UNREACHED = 120.0
 _WAIT = 5.0
+_NOT_SHARED = "is not shared by all workers: it must be the same directory on each"
 
 
 @define
@@ -245,7 +246,7 @@ def _run(
     client.run(_mark, marker, workers=workers[:1])
     try:
         if not all(client.run(os.path.exists, marker).values()):
-            raise _not_shared()
+            raise InvalidArgumentError(_NOT_SHARED, field="output")
         if on_progress is not None:
             handler = functools.partial(_forward_progress, on_progress)
             client.subscribe_topic(settings.topic, handler)
@@ -295,12 +296,6 @@ def _unmark(marker: str) -> None:
     Path(marker).unlink(missing_ok=True)
 
 
-def _not_shared() -> InvalidArgumentError:
-    return InvalidArgumentError(
-        "is not shared by all workers: it must be the same directory on each", field="output"
-    )
-
-
 def _divide(requests: int, workers: int) -> int:
     """Return one worker's share of the requests.
 
@@ -319,7 +314,7 @@ def _divide(requests: int, workers: int) -> int:
 
 def _is_about_one_file(error: MayarError | OSError) -> bool:
     """Whether an error concerns one product's files. Other arguments are wrong for all."""
-    if str(error) == str(_not_shared()):
+    if getattr(error, "fault", None) == _NOT_SHARED:
         return False
     return getattr(error, "field", "output") in ("output", "resume")
 
@@ -329,7 +324,7 @@ async def _export(product: str, settings: _Settings) -> FileReport:
     worker = get_worker()
     health = _health(settings.topic)
     if not os.path.exists(_marker(settings)):  # noqa: ASYNC240, PTH110
-        raise _not_shared()  # to a worker that came later
+        raise InvalidArgumentError(_NOT_SHARED, field="output")  # to a worker that came later
     if settings.redis_url is None:
         cluster: Any = await worker.scheduler.identity()
         there = len(cluster["workers"])

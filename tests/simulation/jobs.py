@@ -6,8 +6,8 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,18 @@ class Leg:
     """Whether the job left the loop over a list early."""
     reviews: list[tuple[str, int]] = field(factory=list)
     """The id and the last change of each review that came."""
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep how the call ends, and when; only a cancellation goes on."""
+        try:
+            yield
+        except BaseException as error:
+            self.error = error
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        finally:
+            self.ended_at = _now()
 
     @property
     def is_whole(self) -> bool:
@@ -182,14 +194,8 @@ class Program:
 
     async def _call(self, told: Told, call: Callable[[], Awaitable[Any]]) -> None:
         leg = self._begin(told)
-        try:
+        with leg.kept():
             leg.result = await call()
-        except BaseException as error:
-            leg.error = error
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        finally:
-            leg.ended_at = _now()
 
     async def _walk(self, told: Told, client: ReviewsClient) -> None:
         """Walk through a list, and go on where an error stopped it."""
@@ -221,19 +227,13 @@ class Program:
     async def _take(
         self, leg: Leg, found: AsyncGenerator[Review | ReviewPage, None], *, leaves: bool
     ) -> None:
-        try:
+        with leg.kept():
             async with aclosing(found):
                 async for one in found:
                     leg.reviews += map(_seen, one.data if isinstance(one, ReviewPage) else (one,))
                     if leaves:
                         leg.is_left = True
                         break
-        except BaseException as error:
-            leg.error = error
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        finally:
-            leg.ended_at = _now()
 
     async def _watch(self, told: Told, client: ReviewsClient) -> None:
         """Watch until nothing fails any more and nobody changes anything."""

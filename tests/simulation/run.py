@@ -43,28 +43,30 @@ class _Log(logging.Handler):
             self.texts.append("an exception was logged")
 
 
-_log = _Log()
 _logger = logging.getLogger("mayar_reviews")
-_logger.propagate = False
-_logger.addHandler(_log)
 
 
 def simulate(plan: Plan, trace: list[str] | None = None) -> list[str]:
     """Run a plan and return the broken laws; the trace, if given, gets the story."""
-    _log.texts.clear()
+    log, level, propagate = _Log(), _logger.level, _logger.propagate
     _logger.setLevel(logging.DEBUG if plan.seed % 16 == 0 else logging.INFO)
+    _logger.propagate = False
+    _logger.addHandler(log)
     random.seed(plan.seed)  # for the jitter of the retries
     loop = SimulatedLoop()
     note = Trace(loop, trace)
     try:
-        return loop.run_until_complete(_main(plan, loop, note))
+        return loop.run_until_complete(_main(plan, loop, note, log.texts))
     except StuckError:
         return ["every call ends: all wait, and nothing can happen any more"]
     finally:
         loop.close()
+        _logger.removeHandler(log)
+        _logger.setLevel(level)
+        _logger.propagate = propagate
 
 
-async def _main(plan: Plan, loop: SimulatedLoop, note: Trace) -> list[str]:
+async def _main(plan: Plan, loop: SimulatedLoop, note: Trace, log: list[str]) -> list[str]:
     world = World(plan, note)
     program = Program(world, _budgets(plan))
     clients = [program.client(None, number) for number in (0, 1)]
@@ -91,7 +93,7 @@ async def _main(plan: Plan, loop: SimulatedLoop, note: Trace) -> list[str]:
     await asyncio.sleep(50)  # what is on its way lands
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     laws += [f"nothing left behind: {task!r}" for task in tasks]
-    return laws + list(broken_laws(program, loop, _log.texts))
+    return laws + list(broken_laws(program, loop, log))
 
 
 def _budgets(plan: Plan) -> tuple[RateLimit, RateLimit]:
