@@ -10,6 +10,7 @@ import orjson
 from pages import PRODUCT
 from peer_models import page_model
 
+from mayar_reviews import Review
 from mayar_reviews.answers import Answer, understand
 from mayar_reviews.credentials import Secret
 from mayar_reviews.endpoints import ListProductReviews
@@ -37,7 +38,12 @@ def with_json() -> Decoder:
 def with_mayar_reviews() -> Decoder:
     """Checks, strict types, frozen reviews, aware times: all that happens to an answer."""
     read, key = ListProductReviews(PRODUCT).read, Secret("key")
-    return lambda body: understand(Answer(200, {}, body), read, key).to_page(keep_invalid=False)
+
+    def decode(body: bytes) -> object:
+        listing = understand(Answer(200, {}, body), read, key, lists=Review)
+        return listing.to_page(keep_invalid=False)
+
+    return decode
 
 
 def with_pydantic() -> Decoder:

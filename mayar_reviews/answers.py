@@ -7,23 +7,23 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from operator import attrgetter
 from typing import Any, TypeGuard, TypeVar
 
 from attrs import evolve, field, frozen
 
 from . import errors
-from .api_json import load
+from .api_json import Rows, load, to_rows
 from .checks import MAX_CURSOR_LENGTH, check_id
-from .converter import malformed, structure, structure_each, wrong_type
+from .converter import load_list, malformed, structure, structure_each, wrong_type
 from .credentials import Secret
-from .errors import APIError, InvalidArgumentError, PaginationError, ResponseError, ValidationError
+from .errors import APIError, InvalidArgumentError, PaginationError, ResponseError
 from .models import InvalidReview, Review, ReviewPage, ReviewStats
 
 T = TypeVar("T")
-Envelope = dict[str, Any]
-"""The body of every answer: `statusCode`, `messages`, `data`, and a list's cursor."""
 
 _ERRORS: dict[int, type[APIError]] = {
+    200: errors.ValidationError,
     400: errors.BadRequestError,
     401: errors.AuthenticationError,
     403: errors.PermissionDeniedError,
@@ -31,9 +31,18 @@ _ERRORS: dict[int, type[APIError]] = {
     409: errors.ConflictError,
     429: errors.RateLimitError,
 }
+_FIELDS = ("statusCode", "messages", "message", "hasMore", "nextStartingAfter")
 _MAX_REFUSAL = 64 * 1024
 """Bytes of a refusal that are kept."""
+_key = attrgetter("id", "updated_at", "created_at")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Envelope(dict[str, Any]):
+    """The body of every answer: `statusCode`, `messages`, `data`, and a list's cursor."""
+
+    parsed_from: bytes | None = None
+    """Where `data` was checked while it was parsed: the answer's body."""
 
 
 @frozen
@@ -49,13 +58,16 @@ class Answer:
     """What it came over, where that is known."""
 
 
-def understand(answer: Answer, read: Callable[[Envelope], T], key: Secret) -> T:
+def understand(
+    answer: Answer, read: Callable[[Envelope], T], key: Secret, *, lists: type[Any] | None = None
+) -> T:
     """Return what `read` makes of a success.
 
     Args:
         answer: the answer.
         read: makes a model of the envelope.
         key: the API key, which no exception may repeat.
+        lists: what the answer is a list of. It is then checked as quickly as may be.
 
     Raises:
         APIError: a refusal, by the HTTP status or by the body's `statusCode` or `messages`.
@@ -65,25 +77,34 @@ def understand(answer: Answer, read: Callable[[Envelope], T], key: Secret) -> T:
     status = answer.status
     if 300 <= status < 400:
         raise ResponseError(f"the server redirects (status {status}); redirects are not followed")
-    body, fault = _parse(answer.body)
+    body = None
     if 200 <= status < 300:
-        if fault is not None:
-            raise ResponseError(f"the body of an answer with status {status} is {fault}")
+        body = _success(answer, lists)
         status = _status_code(body)
-    if status < 400 and status != 200:
+    if status >= 400:
+        raise _refusal(status, answer, key)
+    if body is None or status != 200:
         raise ResponseError(f"the API never answers with status {status}")
-    if status != 200:
-        kind = _ERRORS.get(status, errors.ServerError if 500 <= status < 600 else APIError)
-        raise _refusal(kind, status, answer, body if fault is None else {"data": body}, key)
     messages = _messages(body)
     if not isinstance(messages, str):
         raise wrong_type("$.messages", str, messages)
     word = messages.casefold()
     if word == "failed":
-        raise _refusal(ValidationError, 200, answer, body, key)
+        raise _refusal(200, answer, key)
     if word not in ("success", "sukses"):
         raise malformed("$.messages", 'neither "success" nor "failed"')
     return read(body)
+
+
+def _success(answer: Answer, lists: type[Any] | None) -> Envelope:
+    if lists is not None and (fields := load_list(answer.body, lists, _FIELDS)) is not None:
+        body = Envelope(fields)
+        body.parsed_from = answer.body
+        return body
+    parsed, fault = _parse(answer.body)
+    if fault is not None:
+        raise ResponseError(f"the body of an answer with status {answer.status} is {fault}")
+    return Envelope(parsed)
 
 
 def _parse(body: bytes) -> tuple[Any, str | None]:
@@ -108,12 +129,14 @@ def _messages(body: Envelope) -> object:
     return body.get("message") if messages is None else messages
 
 
-def _refusal(
-    kind: type[APIError], status: int, answer: Answer, body: Envelope, key: Secret
-) -> APIError:
+def _refusal(status: int, answer: Answer, key: Secret) -> APIError:
+    body, fault = _parse(answer.body)
     if len(answer.body) > _MAX_REFUSAL:
         # Copying a tree of megabytes would cost a second and hundreds of megabytes.
         body = {"data": answer.body[:_MAX_REFUSAL].decode(errors="replace")}
+    elif fault is not None:
+        body = {"data": body}
+    kind = _ERRORS.get(status, errors.ServerError if 500 <= status < 600 else APIError)
     messages = _messages(body)
     enveloped = isinstance(messages, str) or "data" in body
     try:
@@ -231,19 +254,23 @@ class Listing:
     """A page of a list, as it was sent: a review that does not fit is an error in its place."""
 
     reviews: tuple[Review | ResponseError, ...]
-    raw: tuple[Any, ...]
+    _raw: Rows = field(converter=to_rows)
     has_more: bool
     next_starting_after: str | None
+    keys: Sequence[tuple[str, int, int]] | None = None
+    """Each review's `id`, `updatedAt` and `createdAt`, as sent, where that was read at once."""
+
+    @property
+    def raw(self) -> tuple[Any, ...]:
+        """The objects as they were sent."""
+        return self._raw.get()
 
     def keep(self, places: Sequence[int]) -> Listing:
         """Return the listing with the reviews of these places only."""
-        if len(places) == len(self.raw):
+        if len(places) == len(self.reviews):
             return self
-        return evolve(
-            self,
-            reviews=tuple(self.reviews[i] for i in places),
-            raw=tuple(self.raw[i] for i in places),
-        )
+        reviews = tuple(self.reviews[i] for i in places)
+        return evolve(self, reviews=reviews, raw=self._raw.keep(places))
 
     def to_page(self, *, keep_invalid: bool) -> ReviewPage:
         """Return the page.
@@ -252,7 +279,7 @@ class Listing:
             ResponseError: a review does not fit, and such reviews were not to be kept.
         """
         if all_fit(self.reviews):
-            return ReviewPage(self.reviews, self.has_more, self.next_starting_after, self.raw)
+            return ReviewPage(self.reviews, self.has_more, self.next_starting_after, self._raw)
         reviews, raws, invalid = [], [], []
         for place, (review, raw) in enumerate(zip(self.reviews, self.raw, strict=True)):
             if isinstance(review, Review):
@@ -275,14 +302,17 @@ def read_page(body: Envelope, starting_after: str | None) -> Listing:
         PaginationError: there is more, but the page does not say where. It carries
             `starting_after`, the cursor of this page.
     """
-    raw = body.get("data")
-    if not isinstance(raw, list):
-        raise wrong_type("$.data", list, raw)
+    rows = body.get("data")
+    if not isinstance(rows, list):
+        raise wrong_type("$.data", list, rows)
     has_more, cursor = _read_cursor(body, starting_after)
-    reviews = structure_each(raw, Review, "$.data")
+    reviews = structure_each(rows, Review, "$.data")
+    if body.parsed_from is not None:
+        keys = list(map(_key, rows))
+        return Listing(reviews, Rows(body=body.parsed_from), has_more, cursor, keys)
     if not all_fit(reviews):
-        reviews = tuple(map(_complete, reviews, raw))
-    return Listing(reviews, tuple(raw), has_more, cursor)
+        reviews = tuple(map(_complete, reviews, rows))
+    return Listing(reviews, rows, has_more, cursor)
 
 
 def _complete(review: Review | ResponseError, raw: Any) -> Review | ResponseError:

@@ -10,17 +10,20 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NoReturn
 
 import msgspec
-from attrs import fields, has
+from attrs import define, field, fields, has
+from attrs.converters import optional
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+EARLIEST, LATEST = -62_135_596_800_000, 253_402_300_799_999
+"""The times in Unix milliseconds that a `datetime` can hold."""
 
 _PLAIN = frozenset({str, int, float, bool})
 _decode = msgspec.json.Decoder().decode
@@ -58,9 +61,9 @@ def to_api(value: Any) -> Any:
     if has(type(value)):
         named = {one.name: getattr(value, one.name) for one in fields(type(value))}
         return {
-            camel_case(name): to_api(field)
-            for name, field in named.items()
-            if field is not None and field != ()
+            camel_case(name): to_api(one)
+            for name, one in named.items()
+            if one is not None and one != ()
         }
     if isinstance(value, tuple):
         return [to_api(item) for item in value]
@@ -113,10 +116,40 @@ def load(text: bytes) -> Any:
     raise ValueError("not JSON")
 
 
+@define(eq=False, repr=False)
+class Rows:
+    """The objects of a list, or some of them. An answer is parsed when they are first asked for."""
+
+    _rows: tuple[Any, ...] | None = field(default=None, converter=optional(tuple))
+    _body: bytes | None = None
+    """The answer that has them in its `data`."""
+    _places: Sequence[int] | None = None
+    """Which of the answer's objects they are; `None`: all."""
+
+    def keep(self, places: Sequence[int]) -> Rows:
+        """Return the objects of these places."""
+        if self._body is None:
+            return Rows([self.get()[i] for i in places])
+        known = self._places
+        return Rows(body=self._body, places=[known[i] for i in places] if known else places)
+
+    def get(self) -> tuple[Any, ...]:
+        """Return the objects as they were sent."""
+        if self._rows is None:
+            rows = load(self._body or b"")["data"]
+            self._rows = tuple(rows if self._places is None else (rows[i] for i in self._places))
+        return self._rows
+
+
+def to_rows(rows: Iterable[Any] | Rows) -> Rows:
+    """Return objects in such a list."""
+    return rows if isinstance(rows, Rows) else Rows(rows)
+
+
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | None:
     number = float(text)
-    return number if math.isfinite(number) else _refuse(text)
+    return number if math.isfinite(number) else None  # as JavaScript writes one that is too large

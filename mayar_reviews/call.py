@@ -111,7 +111,9 @@ class Call:
                 if (now := server_time(answer)) is not None:
                     self._server_clock = now, started, answer.received_at
                 # Inside, so that the budget hears of a 429.
-                outcome = understand(answer, endpoint.read, settings.transport.key)
+                outcome = understand(
+                    answer, endpoint.read, settings.transport.key, lists=endpoint.lists
+                )
         except MayarError as error:
             outcome = error.with_traceback(None)
             if answer is not None and isinstance(outcome, ResponseError):

@@ -25,7 +25,7 @@ from .answers import (
     read_review,
     read_stats,
 )
-from .api_json import dump, to_api
+from .api_json import camel_case, dump, to_api
 from .arguments import Attachment, StatusUpdate
 from .checks import (
     MAX_ATTACHMENTS,
@@ -58,6 +58,8 @@ class Endpoint(Generic[T_co]):
     """The path as documented: safe to log, as it holds no id."""
     hide_url: ClassVar[bool] = False
     """Whether the URL holds personal data, so that no tracing library may record it."""
+    lists: ClassVar[type[Any] | None] = None
+    """What the answer is a list of."""
 
     @property
     def effect(self) -> Effect:
@@ -192,15 +194,19 @@ def _select(listing: Listing, asked: Mapping[str, object]) -> Listing:
     return listing.keep(
         [
             i
-            for i, raw in enumerate(listing.raw)
+            for i in range(len(listing.reviews))
             # What cannot be compared stays: it may be what was asked for.
-            if not any(_differs(raw, name, value) for name, value in filters)
+            if not any(_differs(listing, i, name, value) for name, value in filters)
         ]
     )
 
 
-def _differs(raw: Any, name: str, asked: object) -> bool:
-    found = raw.get(name) if isinstance(raw, dict) else None
+def _differs(listing: Listing, i: int, name: str, asked: object) -> bool:
+    review = listing.reviews[i]
+    if isinstance(review, Review):
+        return bool(getattr(review, name) != asked)
+    raw = listing.raw[i]
+    found = raw.get(camel_case(name)) if isinstance(raw, dict) else None
     kind = str if isinstance(asked, str) else int
     return type(found) is kind and found != asked
 
@@ -229,6 +235,7 @@ class ListProductReviews(Endpoint[Listing]):
     """https://docs.mayar.id/api-reference-v2/reviews/productreviews."""
 
     name = "list_product_reviews"
+    lists = Review
     method = "GET"
     route = "/products/{paymentLinkId}/reviews"
 
@@ -240,12 +247,10 @@ class ListProductReviews(Endpoint[Listing]):
 
     def read(self, body: Envelope) -> Listing:
         listing = read_page(body, self.starting_after)
-        for i, (review, raw) in enumerate(zip(listing.reviews, listing.raw, strict=True)):
-            if isinstance(review, Review):
-                is_foreign = review.payment_link_id != self.payment_link_id
-            else:
-                is_foreign = _differs(raw, "paymentLinkId", self.payment_link_id)
-            if is_foreign:
+        for i, review in enumerate(listing.reviews):
+            if isinstance(review, Review) and review.payment_link_id == self.payment_link_id:
+                continue
+            if _differs(listing, i, "payment_link_id", self.payment_link_id):
                 raise foreign(f"[{i}].paymentLinkId")
         return listing
 
@@ -264,6 +269,7 @@ class ListReviews(Endpoint[Listing]):
     """https://docs.mayar.id/api-reference-v2/reviews/getallreviews."""
 
     name = "list_reviews"
+    lists = Review
     method = "GET"
     route = "/reviews"
 
@@ -285,7 +291,7 @@ class ListReviews(Endpoint[Listing]):
 
     def select(self, listing: Listing) -> Listing:
         """Return the listing without the reviews that were not asked for."""
-        asked = {"status": self.status, "paymentLinkId": self.payment_link_id}
+        asked = {"status": self.status, "payment_link_id": self.payment_link_id}
         return _select(listing, asked | {"rating": self.rating})
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from .api_json import to_api
+from .api_json import Rows, to_api, to_rows
 
 
 class ReviewStatus(StrEnum):
@@ -137,10 +137,14 @@ class ReviewPage(_Model):
     has_more: bool
     next_starting_after: str | None
     """The cursor of the next page: give it as `starting_after` to go on from here."""
-    raw: tuple[Mapping[str, Any], ...] = field(repr=False, eq=False)
-    """The page's objects exactly as the API sent them, unknown fields and all."""
+    _raw: Rows = field(converter=to_rows, repr=False, eq=False)
     invalid: tuple[InvalidReview, ...] = ()
     """Reviews that are not as documented: only where `keep_invalid` asked for them."""
+
+    @property
+    def raw(self) -> tuple[Mapping[str, Any], ...]:
+        """The page's objects exactly as the API sent them, unknown fields and all."""
+        return self._raw.get()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the page as the API writes it."""

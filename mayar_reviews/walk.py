@@ -31,10 +31,11 @@ from typing import Any, Literal, NamedTuple, Self, TypeGuard
 
 from attrs import Factory, define, evolve
 
-from .answers import Listing, all_fit
+from .answers import Listing
 from .api_json import dump, to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
+from .models import Review
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
@@ -268,8 +269,8 @@ class Walk:
         Raises:
             PaginationError: the server's cursors lead nowhere.
         """
-        if all_fit(page.reviews):
-            rows = [Row(raw["id"], raw["updatedAt"], raw["createdAt"]) for raw in page.raw]
+        if page.keys is not None:
+            rows = list(map(Row._make, page.keys))
             places: Sequence[int] = range(len(rows))
             others: list[int] = []
         else:
@@ -283,7 +284,7 @@ class Walk:
         new = self._find_new(rows)
         has_looked_enough = self._has_looked_enough(rows)
         self._remember(rows, [rows[i] for i in new])
-        self._empty_pages = 0 if page.raw else self._empty_pages + 1
+        self._empty_pages = 0 if page.reviews else self._empty_pages + 1
         if self._wide and new and not page.has_more:
             # A page larger than was asked of us may be cut short: see what the usual one says.
             self._go_on_from_bound(rows)
@@ -292,7 +293,7 @@ class Walk:
         else:
             self._end(rows, has_new=bool(new or others))
         self._announced = page.has_more
-        if page.raw and not (new or others):
+        if page.reviews and not (new or others):
             return None
         return evolve(
             page.keep(sorted([*(places[i] for i in new), *others])),
@@ -385,10 +386,11 @@ class Walk:
         cursor = page.next_starting_after
         if self._empty_pages == MAX_EMPTY_PAGES:
             raise PaginationError(f"{MAX_EMPTY_PAGES} pages in a row hold no review")
-        if page.raw and has_times(page.raw[-1]):
+        last = page.reviews[-1] if page.reviews else None
+        if isinstance(last, Review) or (last and has_times(page.raw[-1])):
             is_time = cursor in (str(rows[-1].created), str(rows[-1].updated))
         else:
-            is_time = bool(page.raw) and _looks_like_a_time(cursor)
+            is_time = last is not None and _looks_like_a_time(cursor)
         if is_time and rows and self._order != "none":
             self._go_on_from_bound(rows)
             return

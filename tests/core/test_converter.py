@@ -70,7 +70,7 @@ def test_nulls_in_arrays_are_left_out_and_shift_nothing() -> None:
 def test_a_page_that_fits_takes_the_fast_path(
     review: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every model in it is made column by column; one by one only what does not fit is looked at."""
+    """It is checked while it is parsed; reviews are looked at one by one if one does not fit."""
 
     def slow(*_: object) -> None:
         raise AssertionError("a review was looked at by itself")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mayar_reviews import PaginationError, ResponseError
+from mayar_reviews.answers import Envelope
 from mayar_reviews.endpoints import (
     CreateReview,
     Endpoint,
@@ -25,11 +26,11 @@ GET = GetCustomerReview(PRODUCT, CUSTOMER)
 LIST = ListProductReviews(PRODUCT, starting_after="here")
 
 
-def _body(data: Any, **others: Any) -> dict[str, Any]:
-    return {"statusCode": 200, "messages": "success", "data": data} | others
+def _body(data: Any, **others: Any) -> Envelope:
+    return Envelope(statusCode=200, messages="success", data=data, **others)
 
 
-def _page(*rows: Any) -> dict[str, Any]:
+def _page(*rows: Any) -> Envelope:
     return _body(list(rows), hasMore=False)
 
 
@@ -59,7 +60,7 @@ def _page(*rows: Any) -> dict[str, Any]:
     ],
 )
 def test_an_answer_to_another_request_is_refused_by_what_it_names(
-    endpoint: Endpoint[Any], body: dict[str, Any], path: str
+    endpoint: Endpoint[Any], body: Envelope, path: str
 ) -> None:
     """The error says which field it was, and that asking again may help."""
     with pytest.raises(ResponseError) as caught:

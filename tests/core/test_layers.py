@@ -37,7 +37,7 @@ CORE = {
     "delivery": {"call", "endpoints", "errors", "retry"},
     "creation": {"call", "delivery", "endpoints", "errors", "models", "retry"},
     "status_updates": {"arguments", "call", "checks", "delivery", "endpoints", "errors"},
-    "walk": {"answers", "api_json", "checks", "errors"},
+    "walk": {"answers", "api_json", "checks", "errors", "models"},
     "pagination": {"call", "delivery", "endpoints", "errors", "models", "tracebacks", "walk"},
     "client": {
         "arguments", "call", "checks", "creation", "credentials", "delivery", "endpoints",
@@ -49,7 +49,7 @@ CORE = {
 ONLY_IN = {
     "cattrs": {"converter"},
     "aiohttp": {"transport", "client"},
-    "msgspec": {"api_json"},
+    "msgspec": {"api_json", "converter"},
 }
 
 

@@ -38,7 +38,7 @@ def answer(body: Any, status: int = 200, **headers: str | tuple[str, ...]) -> An
 
 
 def decode(endpoint: Endpoint[T], answer: Answer) -> T:
-    return understand(answer, endpoint.read, Secret("the-key"))
+    return understand(answer, endpoint.read, Secret("the-key"), lists=endpoint.lists)
 
 
 def decode_page(answer: Answer) -> ReviewPage:
