@@ -75,7 +75,7 @@ def test_a_page_that_fits_takes_the_fast_path(
     def slow(*_: object) -> None:
         raise AssertionError("a review was looked at by itself")
 
-    monkeypatch.setattr("mayar_reviews.converter.structure", slow)
+    monkeypatch.setattr("mayar_reviews.converter._structure_one", slow)
     assert len(decode_page(answer(PAGE | {"data": [review, REVIEW]})).data) == 2
     with pytest.raises(AssertionError, match="by itself"):
         decode_page(answer(PAGE | {"data": [review | {"rating": "5"}]}))

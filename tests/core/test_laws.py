@@ -30,6 +30,7 @@ from mayar_reviews import (
     ServerError,
 )
 from mayar_reviews.answers import Answer, Listing
+from mayar_reviews.api_json import EARLIEST, LATEST
 from mayar_reviews.call import Call
 from mayar_reviews.converter import _explainer, load_list, structure_each
 from mayar_reviews.endpoints import (
@@ -378,21 +379,21 @@ def test_msgspec_accepts_what_cattrs_accepts(value: Any, data: st.DataObject) ->
                 owner = owner[key]
             owner[place[-1]] = copy.deepcopy(value)
     quick = load_list(json.dumps({"data": page}).encode(), Review, ())
+    made = structure_each(page, Review, "$")
+    errors = [one for one in made if isinstance(one, ResponseError)]
     try:
-        explained = _explainer().structure(page, tuple[Review, ...])
+        _explainer().structure(page, tuple[Review, ...])
     except Exception:
-        errors = [
-            one for one in structure_each(page, Review, "$") if isinstance(one, ResponseError)
-        ]
         assert errors
         assert quick is None
         assert all(re.search("expected|required", str(one)) and one.path for one in errors)
     else:
-        assert structure_each(page, Review, "$") == explained
+        assert not errors
         if quick is not None:  # half of a surrogate pair fits, but msgspec does not parse it
-            assert structure_each(quick["data"], Review, "$") == explained
+            assert structure_each(quick["data"], Review, "$") == made
 
 
+TIMES = st.integers(0, 2**43) | st.integers(EARLIEST, LATEST)
 REVIEWS = st.fixed_dictionaries(
     {
         "id": st.text(),
@@ -401,8 +402,8 @@ REVIEWS = st.fixed_dictionaries(
         "userId": st.text(),
         "rating": st.integers(1, 5),
         "status": st.sampled_from(["ACTIVE", "ARCHIVED", "INACTIVE"]) | st.text(),
-        "createdAt": st.integers(0, 253402300799000),
-        "updatedAt": st.integers(0, 253402300799000),
+        "createdAt": TIMES,
+        "updatedAt": TIMES,
     },
     optional={
         "message": st.none() | st.text(),
@@ -426,13 +427,8 @@ def test_every_review_comes_out_as_it_was_sent(sent: list[dict[str, Any]]) -> No
     body = {"statusCode": 200, "messages": "success", "data": sent, "hasMore": False}
     page = decode_page(Answer(200, {}, json.dumps(body).encode()))
     for review, raw in zip(page.data, sent, strict=True):
-        assert (review.id, review.customer_id, review.rating) == (
-            raw["id"],
-            raw["customerId"],
-            raw["rating"],
-        )
-        assert review.status == raw["status"]
-        assert review.message == raw.get("message")
-        assert round(review.created_at.timestamp() * 1000) == raw["createdAt"]
-        assert len(review.content) == len(raw.get("content") or ())
+        known = {name: value for name, value in raw.items() if name != "whatever"}
+        assert review.to_dict() == {
+            name: value for name, value in known.items() if value is not None and value != []
+        }
     assert list(page.raw) == sent
