@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 # What a kill makes an export fetch again. A sync takes as long as fetching a page from nearby.
 _SYNC_EVERY = 1.0
 # Other tasks run after so many lines, so these must take milliseconds only.
-_LINES_AT_ONCE = 250
+_LINES_AT_ONCE = 100
 DAMAGE = (
     msgspec.DecodeError,
     ValueError,

@@ -70,6 +70,8 @@ _SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"
 _FORMULA = tuple(f"{_SIGNS}\t\r\n")
 # What begins a cell for a spreadsheet that takes another separator. Quotes do not help there.
 _HIDDEN_FORMULA = re.compile(f"""([,;\t\r\n]["'\\s]*)(?=[{_SIGNS}])""")
+_RISKY = re.compile(f"""{_HIDDEN_FORMULA.pattern}|\n[\t\r\n]""")
+"""What a row has, its cells one below the other, if one of them may be taken for a formula."""
 
 
 SEPARATORS = (",", ";", "\t")
@@ -198,7 +200,7 @@ def _write_csv(rows: Iterable[_Row], file: Hashed, layout: Layout) -> Iterator[N
     for batch in _batches(rows):
         for raw, rest in batch:
             cells = _cells(raw, rest)
-            writer.writerow(map(_disarm, cells) if is_spreadsheet else cells)
+            writer.writerow(_disarmed(cells) if is_spreadsheet else cells)
             yield
         file.write(_encode(buffer.getvalue()))
         buffer.seek(0)
@@ -259,6 +261,12 @@ def _time(milliseconds: int | None) -> str:
     if milliseconds is None:
         return ""
     return f"{(_EPOCH + milliseconds * MILLISECOND).isoformat(timespec='milliseconds')}Z"
+
+
+def _disarmed(cells: tuple[Any, ...]) -> Iterable[Any]:
+    texts = [cell for cell in cells if cell and isinstance(cell, str)]
+    # One look at the whole row, as hardly any has something to disarm.
+    return map(_disarm, cells) if _RISKY.search("\n" + "\n".join(texts)) else cells
 
 
 def _disarm(cell: Any) -> Any:
