@@ -4,10 +4,10 @@ It is strict: a value of another type than the documented one is refused, by pat
 never by value. It is tolerant: unknown fields are passed over, an unknown status stays a string,
 and what is optional may be missing or null.
 
-msgspec checks. It needs a struct for each model, which has the API's names and the types of JSON.
-A function that is written for the model then moves the fields from a struct to a frozen instance.
-This is three times as fast as cattrs, and most of what this package costs (`benchmarks/` measures
-it). When a value does not fit, cattrs goes through it in detail and says where and why.
+msgspec checks, and makes the models whose JSON has their names and types. For the others it makes
+a struct of the API's names and types, and a function that is written for the model moves its
+fields into a frozen instance. This is most of what the package costs (`benchmarks/` measures it).
+When a value does not fit, cattrs goes through it in detail and says where and why.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _struct(cls: Any) -> Any:
 
 def _json_type(kind: Any) -> Any:
     if has(kind):
-        return _struct(kind)
+        return kind if _is_plain(kind) else _struct(kind)
     if kind is datetime:
         return Annotated[int, msgspec.Meta(ge=EARLIEST, le=LATEST)]
     if kind == ReviewStatus | str:
@@ -161,6 +161,14 @@ def _json_type(kind: Any) -> Any:
     if NoneType in get_args(kind):
         return _json_type(_required(kind)) | None
     return kind
+
+
+def _is_plain(cls: Any) -> bool:
+    """Return whether a model has the names and types of its JSON, so that msgspec makes it."""
+    return all(
+        one.name == camel_case(one.name) and one.type == _json_type(one.type)
+        for one in fields(resolve_types(cls))
+    )
 
 
 def _list_type(kind: Any) -> Any:
@@ -230,7 +238,7 @@ def _maker(cls: Any) -> Callable[..., Any]:
 
 def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
     """Return the code that makes a checked value one of that kind."""
-    if has(kind):
+    if has(kind) and not _is_plain(kind):
         make = _maker(kind)
         # Every review of a product's list repeats the product: one object serves them all.
         scope[f"make_{kind.__name__}"] = lru_cache(1)(make) if kind is PaymentLink else make
