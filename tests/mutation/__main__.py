@@ -37,7 +37,13 @@ TESTS = {
     "delivery": ["test_creation.py", "test_retry.py", "test_call.py", "faults/test_rate_limits.py"],
     "call": ["test_call.py", "test_events.py", "test_creation.py", "test_lifecycle.py"],
     "rate_limit": ["test_rate_limit.py", "test_rate_limit_pauses.py", "test_rate_limit_within.py"],
-    "answers": ["test_answers.py", "test_pagination.py", "test_models.py"],
+    "answers": [
+        "test_answers.py",
+        "test_converter.py",
+        "test_endpoint_reads.py",
+        "test_models.py",
+        "test_pagination.py",
+    ],
     "endpoints": [
         "test_endpoint_reads.py",
         "test_endpoints.py",

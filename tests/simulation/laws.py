@@ -187,7 +187,7 @@ def _no_blind_creation(exchanges: list[Exchange]) -> Iterator[str]:
             one.endpoint == "get_customer_review"
             and first.number < one.number < second.number
             and one.answer is not None
-            and one.answer.body.endswith(b'"data": null}')
+            and one.answer.body.endswith(b'"data":null}')
             for one in exchanges
         )
         if not looked:

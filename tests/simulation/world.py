@@ -14,6 +14,7 @@ from attrs import define, field
 
 from mayar_reviews import ConnectionFailedError, ConnectionLostError, MayarError
 from mayar_reviews.answers import Answer
+from mayar_reviews.api_json import dump
 from mayar_reviews.credentials import Secret
 from mayar_reviews.endpoints import Endpoint
 from mayar_reviews.testing.api import PREFIX, Reply, Request, ReviewsApi, refusal
@@ -314,7 +315,7 @@ class World:
         return None
 
     def _answer(self, reply: Reply) -> Answer:
-        return self._pack(reply.status, json.dumps(reply.envelope).encode(), reply.headers)
+        return self._pack(reply.status, dump(reply.envelope), reply.headers)
 
     def _pack(self, status: int, body: bytes, headers: Mapping[str, str] = {}) -> Answer:
         date = formatdate(UNIX + _now() + self.plan.clock_ahead, usegmt=True)
@@ -351,7 +352,7 @@ class World:
         return self._pack(int(detail), b"<html>")
 
 
-_SUCCESS = b'": "success"'
+_SUCCESS = b'":"success"'
 _FAMILIES = {
     "create_review": "review",
     "update_review": "review",
