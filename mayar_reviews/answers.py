@@ -123,7 +123,7 @@ def _status_code(body: Envelope) -> int:
     return status
 
 
-def _messages(body: Envelope) -> object:
+def _messages(body: Mapping[str, Any]) -> object:
     # Some endpoints of the same API write it in the singular.
     messages = body.get("messages")
     return body.get("message") if messages is None else messages
@@ -309,7 +309,7 @@ def read_page(body: Envelope, starting_after: str | None) -> Listing:
     reviews = structure_each(rows, Review, "$.data")
     if body.parsed_from is not None:
         keys = list(map(_key, rows))
-        return Listing(reviews, Rows(body=body.parsed_from), has_more, cursor, keys)
+        return Listing(reviews, Rows(None, body.parsed_from), has_more, cursor, keys)
     if not all_fit(reviews):
         reviews = tuple(map(_complete, reviews, rows))
     return Listing(reviews, rows, has_more, cursor)

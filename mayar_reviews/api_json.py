@@ -131,7 +131,7 @@ class Rows:
         if self._body is None:
             return Rows([self.get()[i] for i in places])
         known = self._places
-        return Rows(body=self._body, places=[known[i] for i in places] if known else places)
+        return Rows(None, self._body, [known[i] for i in places] if known else places)
 
     def get(self) -> tuple[Any, ...]:
         """Return the objects as they were sent."""

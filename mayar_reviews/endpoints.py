@@ -235,7 +235,7 @@ class ListProductReviews(Endpoint[Listing]):
     """https://docs.mayar.id/api-reference-v2/reviews/productreviews."""
 
     name = "list_product_reviews"
-    lists = Review
+    lists: ClassVar[type[Any] | None] = Review
     method = "GET"
     route = "/products/{paymentLinkId}/reviews"
 
@@ -269,7 +269,7 @@ class ListReviews(Endpoint[Listing]):
     """https://docs.mayar.id/api-reference-v2/reviews/getallreviews."""
 
     name = "list_reviews"
-    lists = Review
+    lists: ClassVar[type[Any] | None] = Review
     method = "GET"
     route = "/reviews"
 
