@@ -13,12 +13,23 @@ from mayar_reviews import (
     BadRequestError,
     MayarError,
     NotFoundError,
+    PaginationError,
     RateLimitError,
     ResponseError,
+    ReviewPage,
+    ReviewStats,
     ServerError,
     ValidationError,
 )
-from mayar_reviews.endpoints import GetMerchantStats
+from mayar_reviews.endpoints import (
+    CreateReview,
+    Endpoint,
+    GetCustomer,
+    GetCustomerReview,
+    GetMerchantStats,
+    ListReviews,
+)
+from mayar_reviews.models import InvalidReview
 from tests.support.pages import LIST, PAGE, REVIEW, answer, decode, decode_page
 
 
@@ -132,6 +143,119 @@ def test_a_page_has_the_raw_objects_of_its_reviews(message: str) -> None:
     assert [one.id for one in page.data] == ["review-2", "review-3"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"statusCode": "200"}, "$.statusCode: expected int, got str"),
+        ({"messages": 5}, "$.messages: expected str, got int"),
+        ({"messages": "maybe"}, '$.messages: neither "success" nor "failed"'),
+        ({"data": {}}, "$.data: expected list, got dict"),
+        ({"hasMore": "true"}, "$.hasMore: expected bool, got str"),
+        ({"nextStartingAfter": {}}, "$.nextStartingAfter: expected str, got dict"),
+        ({"nextStartingAfter": True}, "$.nextStartingAfter: expected str, got bool"),
+    ],
+)
+def test_an_envelope_of_another_shape_is_explained(fields: dict[str, Any], fault: str) -> None:
+    """By path and type. It would be the same the next time."""
+    with pytest.raises(ResponseError) as caught:
+        decode_page(answer(PAGE | {"data": [], "hasMore": True, "nextStartingAfter": "c"} | fields))
+    assert str(caught.value) == fault
+    assert caught.value.path == fault.partition(":")[0]
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({}, "the page has no hasMore"),
+        ({"hasMore": True}, "the page has more reviews after it but no cursor"),
+        (
+            {"hasMore": True, "nextStartingAfter": "c" * 1001},
+            "the page has a cursor of 1001 characters, more than 1000",
+        ),
+        (
+            {"hasMore": True, "nextStartingAfter": "\ud83d"},
+            "the page has a cursor that cannot be sent: it holds half of a surrogate pair",
+        ),
+    ],
+)
+def test_a_page_that_leads_nowhere_says_so(fields: dict[str, Any], fault: str) -> None:
+    """And carries its own cursor, to ask for it again."""
+    body = {"statusCode": 200, "messages": "success", "data": []} | fields
+    with pytest.raises(PaginationError) as caught:
+        decode(ListReviews(starting_after="here"), answer(body))
+    assert (str(caught.value), caught.value.starting_after) == (fault, "here")
+
+
+@pytest.mark.parametrize(("cursor", "kept"), [("c", "c"), (5, "5"), (None, None), ({}, None)])
+def test_a_last_page_may_have_a_cursor(cursor: object, kept: str | None) -> None:
+    """It is kept, but one of a wrong type does no harm there."""
+    page = decode_page(answer(PAGE | {"data": [], "nextStartingAfter": cursor}))
+    assert (page.has_more, page.next_starting_after) == (False, kept)
+
+
+def test_a_page_with_an_invalid_review_keeps_all_in_place() -> None:
+    """The others are as they would be without it."""
+    rows = [
+        REVIEW | {"id": f"review-{n}", "rating": rating} for n, rating in enumerate((5, "x", 4))
+    ]
+    body = PAGE | {"data": rows, "hasMore": True, "nextStartingAfter": "c"}
+    page = decode(LIST, answer(body)).to_page(keep_invalid=True)
+    fault = "$.data[1].rating: expected int, got str (review review-1)"
+    others = decode_page(answer(PAGE | {"data": [rows[0], rows[2]]})).data
+    assert page == ReviewPage(others, True, "c", (), (InvalidReview(None, fault, 1),))
+    assert page.raw == (rows[0], rows[2])
+    assert page.invalid[0].raw == rows[1]
+
+
+def test_a_list_that_fits_tells_its_keys_as_sent() -> None:
+    """A walk needs the times in milliseconds. With a review that does not fit it looks itself."""
+    row = REVIEW | {"updatedAt": 1767063610104}
+    listing = decode(LIST, answer(PAGE | {"data": [row]}))
+    assert listing.keys == [("review-1", 1767063610104, 1767063610103)]
+    assert decode(LIST, answer(PAGE | {"data": [row, *[{}], *[row] * 9]})).keys is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "data", "path"),
+    [
+        (GetMerchantStats(), {"total": "1"}, "$.data.total"),
+        (GetCustomerReview("product-1", "customer-1"), {"id": 1}, "$.data.id"),
+        (CreateReview("product-1", "budi@example.com", 5), [], "$.data"),
+        (GetCustomer("budi@example.com"), {"id": "customer-1"}, "$.data.email"),
+    ],
+)
+def test_an_object_that_does_not_fit_is_named_by_its_path(
+    endpoint: Endpoint[Any], data: object, path: str
+) -> None:
+    """From the answer's root on."""
+    with pytest.raises(ResponseError) as caught:
+        decode(endpoint, answer(PAGE | {"data": data}))
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(500, ServerError), (599, ServerError), (600, APIError), (499, APIError), (999, APIError)],
+)
+def test_a_status_from_500_to_599_is_the_servers_fault(status: int, kind: type[APIError]) -> None:
+    """Any other that is not documented is an `APIError`."""
+    with pytest.raises(APIError) as caught:
+        decode_page(answer({"messages": "no, the-key", "data": [1]}, status, x_request_id="r-1"))
+    error = caught.value
+    assert type(error) is kind
+    assert (error.status_code, error.messages, error.data) == (status, "no, [API key]", [1])
+    assert error.request_id == "r-1"
+
+
+def test_a_refusal_that_nobody_could_copy_has_no_data() -> None:
+    """Its message is kept."""
+    body = b'{"messages":"x","data":%b}' % (b"[" * 900 + b"]" * 900)
+    with pytest.raises(BadRequestError) as caught:
+        decode_page(answer(body, 400))
+    assert (caught.value.messages, caught.value.data) == ("x", None)
+
+
 def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:
     """A gateway's body is in `.data`; the message of the exception does not repeat it."""
     with pytest.raises(APIError) as caught:
@@ -154,6 +278,10 @@ def test_null_stats_are_no_stats() -> None:
     assert (
         decode(endpoint, answer({"statusCode": 200, "messages": "success", "data": None})) is None
     )
+    empty: dict[str, Any] = {"statusCode": 200, "messages": "success", "data": {}}
+    assert decode(endpoint, answer(empty)) is None
+    figures = {"total": 2, "average": 4.5, "stats": []}
+    assert decode(endpoint, answer(empty | {"data": figures})) == ReviewStats(2, 4.5, ())
     with pytest.raises(ResponseError):
         decode(endpoint, answer({"statusCode": 200, "messages": "success"}))
 
@@ -223,6 +351,13 @@ def test_a_refusal_of_megabytes_is_kept_in_part() -> None:
     deep = json.dumps({"statusCode": 400, "messages": "x", "data": [{"a": [1, 2, 3]}] * 100_000})
     with pytest.raises(BadRequestError) as caught:
         decode_page(answer(deep.encode(), 400))
-    assert isinstance(caught.value.data, str)
-    assert len(caught.value.data) == 64 * 1024
+    assert caught.value.data == deep[: 64 * 1024]
     assert caught.value.status_code == 400
+    for size, kept in ((64 * 1024, 0), (64 * 1024 + 1, 1)):
+        body = b'{"a":"%b"}' % (b"a" * (size - 8))
+        with pytest.raises(BadRequestError) as caught:
+            decode_page(answer(body, 400))
+        assert isinstance(caught.value.data, str) == bool(kept)
+    with pytest.raises(BadRequestError) as caught:
+        decode_page(answer(b"\xff" * 2**17, 400))
+    assert caught.value.data == "\ufffd" * 2**16

@@ -41,6 +41,7 @@ TESTS = {
         "test_answers.py",
         "test_converter.py",
         "test_endpoint_reads.py",
+        "test_endpoints.py",
         "test_models.py",
         "test_pagination.py",
     ],
