@@ -100,7 +100,7 @@ def test_a_list_keeps_what_was_asked_for(
     """And what cannot be compared; a server was seen to ignore filters."""
     rows = [make_review(n, **{field: value}) for n, value in enumerate((asked, other, asked))]
     odd = [{"id": "x", field: None}, {"id": "y", field: [other]}, "text"]
-    page = _page(*rows, *odd, *(make_review(n) for n in range(10, 20)))
+    page = _page(*rows, {"id": "z", field: other}, *odd, *(make_review(n) for n in range(10, 20)))
     raws = list(endpoint.select(endpoint.read(page)).raw)
     assert raws[:5] == [rows[0], rows[2], *odd]
 
