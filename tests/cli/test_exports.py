@@ -330,6 +330,7 @@ async def test_the_json_report_always_has_the_documented_shape(
             assert f"`{name}`" in (report_json.__doc__ or "")
 
 
+@pytest.mark.slow
 async def test_the_demo_needs_no_key_and_no_network(
     mayar: Mayar, monkeypatch: pytest.MonkeyPatch
 ) -> None:

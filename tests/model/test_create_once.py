@@ -133,6 +133,7 @@ def _harmless(ends: Iterator[Found]) -> list[Found]:
     return checked
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_no_path_of_six_requests_does_harm_and_the_code_goes_them() -> None:
     """Every end; one in twenty of them on the code."""

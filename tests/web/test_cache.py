@@ -205,6 +205,7 @@ async def test_a_long_outage_is_asked_about_ever_less_and_told_once(
     ]
 
 
+@pytest.mark.slow
 @virtual_time
 async def test_ten_minutes_of_stall_keep_nobody_waiting() -> None:
     """Through the whole application: Mayar is silent, every view takes half a second at most."""
