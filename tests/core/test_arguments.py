@@ -229,6 +229,7 @@ async def test_two_statuses_for_one_review_are_refused(answers: Answers) -> None
         (lambda: RateLimit(1.5, per=60), "requests"),  # type: ignore[arg-type]
         (lambda: RateLimit(20, per=0), "per"),
         (lambda: RateLimit(20, per=float("nan")), "per"),
+        (lambda: RateLimit(20, per=60, within=20), "within"),  # type: ignore[arg-type]
         (lambda: ReviewsClient("a-key", timeout=0), "timeout"),
         (lambda: ReviewsClient("a-key", timeout="5"), "timeout"),  # type: ignore[arg-type]
         (lambda: ReviewsClient("a-key", deadline=-1), "deadline"),

@@ -36,7 +36,13 @@ TESTS = {
     "walk": ["test_walk.py", "test_pagination.py"],
     "delivery": ["test_creation.py", "test_retry.py", "test_call.py", "faults/test_rate_limits.py"],
     "call": ["test_call.py", "test_events.py", "test_creation.py", "test_lifecycle.py"],
-    "rate_limit": ["test_rate_limit.py", "test_rate_limit_pauses.py", "test_rate_limit_within.py"],
+    "rate_limit": [
+        "test_rate_limit.py",
+        "test_rate_limit_pauses.py",
+        "test_rate_limit_within.py",
+        "test_budgets.py",
+        "test_arguments.py",
+    ],
     "answers": ["test_answers.py", "test_pagination.py", "test_models.py"],
     "endpoints": [
         "test_endpoint_reads.py",
