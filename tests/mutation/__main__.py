@@ -35,7 +35,14 @@ TESTS = {
     "status_updates": ["test_status_updates.py", "faults/test_status_updates.py"],
     "walk": ["test_walk.py", "test_pagination.py"],
     "delivery": ["test_creation.py", "test_retry.py", "test_call.py", "faults/test_rate_limits.py"],
-    "call": ["test_call.py", "test_events.py", "test_creation.py", "test_lifecycle.py"],
+    "call": [
+        "test_call.py",
+        "test_events.py",
+        "test_creation.py",
+        "test_lifecycle.py",
+        "test_rate_limit_pauses.py",
+        "faults/test_foreign_answers.py",
+    ],
     "rate_limit": [
         "test_rate_limit.py",
         "test_rate_limit_pauses.py",
