@@ -210,9 +210,8 @@ class RateLimit:
         now = self._now()
         if self._paused_until <= now:
             _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
+            self._probe_at = now + self._probe_every
         self._paused_until = max(self._paused_until, now + seconds)
-        if self._paused_until > now + self._probe_every:
-            self._probe_at = min(self._probe_at, now + self._probe_every)
         self._serve()
         if isinstance(self._within, RateLimit):
             await self._within._part_refused(self, seconds)  # noqa: SLF001
@@ -273,7 +272,7 @@ class RateLimit:
         accepted = error is None or (isinstance(error, APIError) and not error.transient)
         if ticket.probes and accepted:
             _log.warning("the server accepts requests again: the pause is over")
-            self._paused_until, self._probe_at = -math.inf, math.inf
+            self._paused_until = -math.inf
             if isinstance(self._within, RateLimit):
                 self._within._serve()  # noqa: SLF001  it held up those that wait there
         if accepted and self._refused is not None and ticket.taken >= self._refused[1]:
@@ -300,8 +299,7 @@ class RateLimit:
             turn = self._returns[place - self._free]
         else:
             turn = now + self._per  # a request that has no answer yet holds its slot
-        opens = self._paused_until if before else self._opens_at
-        return max(turn, opens) + rounds * self._per
+        return max(turn, self._opens_at) + rounds * self._per
 
     @property
     def _opens_at(self) -> float:
@@ -316,9 +314,8 @@ class RateLimit:
         """Take a free slot."""
         assert self._loop is not None
         self._free -= 1
-        probes = self._paused_until > now
-        self._probe_at = now + self._probe_every if probes else math.inf
-        return _Ticket(self._loop, probes, self._now())
+        self._probe_at = now + self._probe_every
+        return _Ticket(self._loop, self._paused_until > now, self._now())
 
     def _serve(self) -> None:
         """Take back the slots that are due, give them to waiters, set a timer for the rest."""

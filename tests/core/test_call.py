@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -82,6 +83,29 @@ async def test_one_deadline_holds_a_call_with_all_its_waits_and_look_ups(case: C
         assert loop.time() - started <= 5.001
 
 
+@pytest.mark.parametrize(
+    ("method", "fault", "seconds", "exchanges"),
+    [
+        ("list_reviews", Respond(503, headers=[("Retry-After", "3")]), 0.0, 1),
+        ("create_review", Break("request", on="create"), 1.0, 4),  # the third look is at 3 s
+    ],
+)
+@virtual_time
+async def test_a_wait_that_would_outlive_the_deadline_is_not_begun(
+    method: str, fault: Step, seconds: float, exchanges: int
+) -> None:
+    """The call ends at once, and sends nothing that was to be sent after the wait."""
+    loop = asyncio.get_running_loop()
+    async with (
+        FaultServer(customers={EMAIL: "customer-x"}, script=(fault,)) as server,
+        client_of(server, deadline=2.5) as client,
+    ):
+        started = loop.time()
+        with pytest.raises(MayarError):
+            await call(client, method)
+        assert (loop.time() - started, server.ledger.exchanges) == (seconds, exchanges)
+
+
 async def _walk(client: ReviewsClient) -> object:
     return [review async for review in client.iter_reviews()]
 
@@ -141,6 +165,44 @@ async def test_a_write_in_doubt_says_which_and_why() -> None:
     cause = caught.value.__cause__
     assert isinstance(cause, ConnectionLostError)
     assert str(caught.value).startswith(f"update_review may or may not have happened: {cause}")
+
+
+class _LateBudget:
+    """A budget of an application's own, whose slots come at the very deadline."""
+
+    def __init__(self) -> None:
+        self.asked: list[float | None] = []
+
+    @asynccontextmanager
+    async def slot(
+        self, until: float | None = None, on_wait: Callable[[float], None] | None = None
+    ) -> AsyncIterator[None]:
+        self.asked.append(until)
+        if until is not None:
+            await asyncio.sleep(until - asyncio.get_running_loop().time())
+        yield
+
+    async def pause(self, seconds: float) -> None:
+        """Is not needed."""
+
+
+@virtual_time
+async def test_a_slot_that_comes_at_the_deadline_is_too_late() -> None:
+    """Nothing is sent. A budget is told of the deadline as a loop time, or of none."""
+    budget = _LateBudget()
+    async with (
+        FaultServer([make_review(1)]) as server,
+        client_of(server, rate_limit=budget, deadline=5.0) as client,
+    ):
+        await client.with_options(deadline=None).list_reviews()
+        until = asyncio.get_running_loop().time() + 5.0
+        with pytest.raises(DeadlineExceededError) as caught:
+            await client.list_reviews()
+        assert str(caught.value) == (
+            "the deadline passed before anything was sent (a client with deadline=None waits)"
+        )
+        assert budget.asked == [None, until]
+        assert server.ledger.exchanges == 1
 
 
 @virtual_time

@@ -18,6 +18,7 @@ from mayar_reviews import (
     RequestEvent,
     ReviewsClient,
 )
+from tests.support.budget_rules import free_slots
 from tests.support.clock import VirtualClockLoop, virtual_time
 from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
@@ -152,10 +153,9 @@ async def test_cancelled_waiters_take_no_slot_and_lose_none() -> None:
 
 @virtual_time
 async def test_a_waiter_that_is_cancelled_when_it_is_served_loses_no_slot() -> None:
-    """The next waiter gets the slot."""
-    limit = RateLimit(1, per=10.0)
-    async with limit.slot():
-        pass
+    """The next waiter gets the slot, and no slot is there twice."""
+    limit = RateLimit(3, per=10.0)
+    assert await free_slots(limit) == 3
 
     async def hold() -> None:
         async with limit.slot():
@@ -170,6 +170,7 @@ async def test_a_waiter_that_is_cancelled_when_it_is_served_loses_no_slot() -> N
     await second
     assert first.cancelled()
     assert loop.time() - started < 10.1
+    assert await free_slots(limit) == 2
 
 
 @virtual_time
@@ -185,6 +186,10 @@ async def test_a_wait_that_would_outlive_the_deadline_is_not_begun() -> None:
         with pytest.raises(DeadlineExceededError) as caught:
             await client.list_product_reviews(PRODUCT)
         assert loop.time() == started
+        assert str(caught.value) == (
+            "the rate limit has no free slot for 60.0 s; the deadline is sooner"
+            " (a client with deadline=None waits)"
+        )
         assert caught.value.attempts == 0
         patient = client.with_options(deadline=90.0)
         waiting = asyncio.create_task(patient.list_product_reviews(PRODUCT))
@@ -217,6 +222,28 @@ async def test_a_wait_is_announced_as_long_as_it_will_take_at_least() -> None:
             waiter.cancel()
     # The first gets the slot that comes back, the second the one under way, then again.
     assert [round(seconds, 1) for seconds in waits] == [6.0, 10.0, 16.0, 20.0, 26.0]
+
+
+@virtual_time
+async def test_a_wait_in_a_pause_is_announced_too() -> None:
+    """The slots that are free come with the end of the pause, or with the request that probes it."""
+    limit = RateLimit(3, per=10.0)
+    async with limit.slot():
+        pass  # back at 10 s
+    assert await _announced(limit, 5.0) == [5.0, 5.0, 10.0, 15.0, 15.0]
+    assert await _announced(limit, 100.0) == [20.0, 20.0, 20.0, 30.0, 30.0]
+
+
+async def _announced(limit: RateLimit, pause: float) -> list[float]:
+    """Pause the budget, let five requests wait, and return the waits that they are told."""
+    waits: list[float] = []
+    await limit.pause(pause)
+    waiters = [asyncio.create_task(limit.slot(on_wait=waits.append).__aenter__()) for _ in range(5)]
+    await asyncio.sleep(0)
+    for waiter in waiters:
+        waiter.cancel()
+    await asyncio.wait(waiters)
+    return [round(seconds, 1) for seconds in waits]
 
 
 @virtual_time
@@ -253,9 +280,13 @@ async def test_a_slot_of_a_hanging_request_is_not_awaited_beyond_the_deadline() 
         started = loop.time()
         hanging = asyncio.create_task(client.list_product_reviews(PRODUCT))
         await asyncio.sleep(0)
-        with pytest.raises(DeadlineExceededError):
+        with pytest.raises(DeadlineExceededError) as caught:
             await client.list_product_reviews(PRODUCT)
         assert 20.0 <= loop.time() - started < 20.01
+        assert str(caught.value) == (
+            "the deadline passed while waiting for the rate limit"
+            " (a client with deadline=None waits)"
+        )
         with pytest.raises(DeadlineExceededError):
             await hanging
 
@@ -354,10 +385,14 @@ def test_slots_in_use_when_a_loop_is_closed_come_back_a_window_later() -> None:
 
 
 def test_a_budget_is_not_copied() -> None:
-    """A copy would be second budget."""
+    """A copy would be a second budget."""
     for take in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="second budget"):
+        with pytest.raises(TypeError) as caught:
             take(RateLimit(1, per=1))
+        assert str(caught.value) == (
+            "a RateLimit cannot be pickled or copied: a copy would be a second budget. "
+            "Give the same object to each client"
+        )
 
 
 @virtual_time
@@ -374,7 +409,7 @@ async def test_a_budget_can_move_to_another_loop_when_its_own_is_closed() -> Non
 
     await asyncio.to_thread(asyncio.run, abandon())
     async with limit.slot():
-        with pytest.raises(RuntimeError, match="in use in another event loop"):
+        with pytest.raises(RuntimeError, match=r"^this RateLimit is in use in another event loop$"):
             await asyncio.to_thread(asyncio.run, abandon())
 
 

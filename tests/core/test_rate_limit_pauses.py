@@ -72,6 +72,34 @@ async def test_a_refused_probe_lets_nobody_else_through() -> None:
         await asyncio.wait(tasks)
 
 
+@pytest.mark.parametrize(("first", "later", "wait"), [(130.0, 200.0, 120.0), (50.0, 40.0, 80.0)])
+@virtual_time
+async def test_the_windows_count_from_the_beginning_of_the_pause(
+    first: float, later: float, wait: float
+) -> None:
+    """A pause that is over does not count, and one that grows longer goes on."""
+    limit = RateLimit(20, per=60.0)
+    await limit.pause(first)
+    await asyncio.sleep(later)
+    assert await _wait_in_a_long_pause(limit) == wait
+
+
+@pytest.mark.parametrize(("per", "wait"), [(0.9, 120.0), (1.0, 2.0), (1.5, 3.0)])
+@virtual_time
+async def test_two_windows_of_less_than_a_second_count_as_two_minutes(
+    per: float, wait: float
+) -> None:
+    """A budget that hardly paces does not try a pause all the time."""
+    assert await _wait_in_a_long_pause(RateLimit(20, per)) == wait
+
+
+async def _wait_in_a_long_pause(limit: RateLimit) -> float:
+    waits: list[float] = []
+    await limit.pause(3600.0)
+    async with limit.slot(on_wait=waits.append):
+        return waits[0]
+
+
 @virtual_time
 async def test_calls_that_cannot_wait_probe_a_long_pause_too() -> None:
     """A web backend with short deadlines finds out that an hour's pause holds no longer."""
@@ -102,15 +130,20 @@ async def test_a_long_pause_is_told_as_an_event_and_logged(
     events: list[RequestEvent] = []
     caplog.set_level(logging.INFO, logger="mayar_reviews")
     async with (
-        _server(script=(too_many("3600"),), limit=None) as server,
+        _server(script=(too_many("120"), too_many("3600")), limit=None) as server,
         client_of(server, deadline=None, on_event=events.append) as client,
     ):
         await client.list_product_reviews(PRODUCT)
     waits = [(event.reason, round(event.seconds)) for event in events if event.kind == "wait"]
-    assert waits == [("pause", 3600), ("rate_limit", 120)]
-    assert "pausing for 3600.0 s" in caplog.text
-    assert "list_product_reviews waits for 120.0 s: rate_limit" in caplog.text
-    assert "the pause is over" in caplog.text
+    assert waits == [("rate_limit", 120), ("pause", 3600), ("rate_limit", 120)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the rate limit is reached: pausing for 120.0 s",
+        "list_product_reviews waits for 120.0 s: rate_limit",
+        "list_product_reviews waits for 3600.0 s: pause",
+        "the rate limit is reached: pausing for 3600.0 s",
+        "list_product_reviews waits for 120.0 s: rate_limit",
+        "the server accepts requests again: the pause is over",
+    ]
 
 
 @pytest.mark.slow

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from mayar_reviews import DeadlineExceededError, InvalidArgumentError, RateLimit
+from mayar_reviews import DeadlineExceededError, RateLimit
+from tests.support.budget_rules import free_slots
 from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review
 from tests.support.harness import PRODUCT, client_of
@@ -62,20 +65,22 @@ async def test_neither_limit_is_ever_exceeded() -> None:
 @virtual_time
 async def test_a_slot_of_the_part_that_was_not_used_is_free_at_once() -> None:
     """Who gives up on the whole budget costs the part nothing."""
-    budget = RateLimit(1, per=60.0)
-    part = RateLimit(1, per=60.0, within=budget)
-    async with budget.slot():
-        pass
+    budget = RateLimit(9, per=60.0)
+    part = RateLimit(3, per=60.0, within=budget)
+    assert await free_slots(budget) == 9
     loop = asyncio.get_running_loop()
+    waits: list[float] = []
     with pytest.raises(DeadlineExceededError):
-        async with part.slot(loop.time() + 5):
+        async with part.slot(loop.time() + 5, waits.append):
             pass
-    waiting = asyncio.create_task(part.slot().__aenter__())
+    waiting = asyncio.create_task(part.slot(on_wait=waits.append).__aenter__())
     await asyncio.sleep(1)
     waiting.cancel()
     await asyncio.wait([waiting])
-    async with part.slot():
+    async with part.slot(on_wait=waits.append):
         assert 60 <= loop.time() - 1000 <= 60.1
+        assert await free_slots(part) == 2
+    assert [round(seconds) for seconds in waits] == [60, 59]
 
 
 @virtual_time
@@ -145,8 +150,14 @@ async def test_a_429_of_one_key_holds_up_no_other() -> None:
     address = RateLimit(20, per=60.0)
     one, two, three = (RateLimit(9, per=60.0, within=address) for _ in range(3))
     await one.pause(10.0)
+    await one.pause(10.0)
     assert await _waited(two) == 0  # and the server has accepted it
     await two.pause(10.0)
+    assert await _waited(three) == 0
+    await asyncio.sleep(10)
+    await one.pause(10.0)
+    await asyncio.sleep(10)
+    await two.pause(10.0)  # the first pause is just over
     assert await _waited(three) == 0
     await asyncio.sleep(20)
     await one.pause(10.0)
@@ -207,9 +218,36 @@ async def test_who_waits_directly_lets_the_other_parts_pass() -> None:
     assert all([await one < 12 for one in direct])
 
 
-def test_within_must_be_a_budget() -> None:
-    """A number is none."""
-    with pytest.raises(InvalidArgumentError, match="within"):
-        RateLimit(14, per=60, within=20)  # type: ignore[arg-type]
+class _Own:
+    """A budget of an application's own, which notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    @contextlib.asynccontextmanager
+    async def slot(
+        self, until: float | None = None, on_wait: Callable[[float], None] | None = None
+    ) -> AsyncIterator[None]:
+        self.asked.append((until, on_wait))
+        yield
+
+    async def pause(self, seconds: float) -> None:
+        self.asked.append(seconds)
+
+
+@virtual_time
+async def test_the_larger_budget_can_be_ones_own() -> None:
+    """It hears of the deadline, of the wait and of a pause."""
+    own = _Own()
+    part = RateLimit(14, per=60.0, within=own)
+    on_wait = [0.0].append
+    async with part.slot(2000.0, on_wait):
+        pass
+    await part.pause(7.0)
+    assert own.asked == [(2000.0, on_wait), 7.0]
+
+
+def test_a_part_shows_the_larger_budget() -> None:
+    """In its representation."""
     part = RateLimit(14, per=60, within=RateLimit(20, per=60))
     assert repr(part) == "RateLimit(14, per=60, within=RateLimit(20, per=60))"

@@ -8,12 +8,13 @@ time is held from below only, so that a budget in Redis can be tested on a busy 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
-from mayar_reviews import DeadlineExceededError, RateLimiter
+from mayar_reviews import DeadlineExceededError, RateLimit, RateLimiter
 
 Rule = Callable[[RateLimiter, float], Awaitable[None]]
 _CLOCKS = 0.002
@@ -32,6 +33,16 @@ async def _take(budget: RateLimiter, until: float | None = None) -> float:
 
 async def _use_up(budget: RateLimiter) -> None:
     await asyncio.gather(_take(budget), _take(budget))
+
+
+async def free_slots(budget: RateLimit) -> int:
+    """Use every slot that is free now, and return how many there were."""
+    used = 0
+    with contextlib.suppress(DeadlineExceededError):
+        while True:
+            await _take(budget, _now())
+            used += 1
+    return used
 
 
 async def it_has_the_methods_of_a_budget(budget: RateLimiter, per: float) -> None:

@@ -121,15 +121,13 @@ async def test_answers_swapped_between_two_connections_reach_nobody() -> None:
 
 @virtual_time
 async def test_the_connection_of_a_foreign_answer_is_not_used_again() -> None:
-    """Whatever else is on it would be foreign too."""
-    async with (
-        FaultServer([make_review(1)], script=(Behave(), Respond(200, OTHER_PAGE))) as server,
-        client_of(server) as client,
-    ):
+    """Whatever else is on it would be foreign too. That of a failure is kept."""
+    script = (Behave(), Respond(503), Respond(200, OTHER_PAGE))
+    async with FaultServer([make_review(1)], script=script) as server, client_of(server) as client:
         await client.list_product_reviews(PRODUCT)
         await client.list_product_reviews(PRODUCT)
         await asyncio.sleep(0.1)
-        assert server.ledger.exchanges == 3
+        assert server.ledger.exchanges == 4
         assert server.connections == 2
 
 
