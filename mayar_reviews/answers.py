@@ -13,7 +13,7 @@ from typing import Any, TypeGuard, TypeVar
 from attrs import evolve, field, frozen
 
 from . import errors
-from .api_json import Rows, load, to_rows
+from .api_json import LazyRows, load, to_rows
 from .checks import MAX_CURSOR_LENGTH, check_id
 from .converter import load_list, malformed, structure, structure_each, wrong_type
 from .credentials import Secret
@@ -23,7 +23,7 @@ from .models import InvalidReview, Review, ReviewPage, ReviewStats
 T = TypeVar("T")
 
 _ERRORS: dict[int, type[APIError]] = {
-    200: errors.ValidationError,
+    200: errors.ValidationError,  # with the word "failed"
     400: errors.BadRequestError,
     401: errors.AuthenticationError,
     403: errors.PermissionDeniedError,
@@ -42,7 +42,7 @@ class Envelope(dict[str, Any]):
     """The body of every answer: `statusCode`, `messages`, `data`, and a list's cursor."""
 
     parsed_from: bytes | None = None
-    """Where `data` was checked while it was parsed: the answer's body."""
+    """The answer's body, if `data` does not hold what was sent, but the structs of `load_list`."""
 
 
 @frozen
@@ -67,7 +67,8 @@ def understand(
         answer: the answer.
         read: makes a model of the envelope.
         key: the API key, which no exception may repeat.
-        lists: what the answer is a list of. It is then checked as quickly as may be.
+        lists: what the answer is a list of. Such an answer is long, and is checked while it is
+            parsed.
 
     Raises:
         APIError: a refusal, by the HTTP status or by the body's `statusCode` or `messages`.
@@ -130,12 +131,13 @@ def _messages(body: Mapping[str, Any]) -> object:
 
 
 def _refusal(status: int, answer: Answer, key: Secret) -> APIError:
-    body, fault = _parse(answer.body)
     if len(answer.body) > _MAX_REFUSAL:
         # Copying a tree of megabytes would cost a second and hundreds of megabytes.
-        body = {"data": answer.body[:_MAX_REFUSAL].decode(errors="replace")}
-    elif fault is not None:
-        body = {"data": body}
+        body: Any = {"data": answer.body[:_MAX_REFUSAL].decode(errors="replace")}
+    else:
+        body, fault = _parse(answer.body)
+        if fault is not None:
+            body = {"data": body}
     kind = _ERRORS.get(status, errors.ServerError if 500 <= status < 600 else APIError)
     messages = _messages(body)
     enveloped = isinstance(messages, str) or "data" in body
@@ -254,11 +256,11 @@ class Listing:
     """A page of a list, as it was sent: a review that does not fit is an error in its place."""
 
     reviews: tuple[Review | ResponseError, ...]
-    _raw: Rows = field(converter=to_rows)
+    _raw: LazyRows = field(converter=to_rows)
     has_more: bool
     next_starting_after: str | None
     keys: Sequence[tuple[str, int, int]] | None = None
-    """Each review's `id`, `updatedAt` and `createdAt`, as sent, where that was read at once."""
+    """Each review's `id`, `updatedAt` and `createdAt` as sent, of a page whose reviews all fit."""
 
     @property
     def raw(self) -> tuple[Any, ...]:
@@ -270,7 +272,7 @@ class Listing:
         if len(places) == len(self.reviews):
             return self
         reviews = tuple(self.reviews[i] for i in places)
-        return evolve(self, reviews=reviews, raw=self._raw.keep(places))
+        return evolve(self, reviews=reviews, raw=self._raw.keep(places), keys=None)
 
     def to_page(self, *, keep_invalid: bool) -> ReviewPage:
         """Return the page.
@@ -309,10 +311,11 @@ def read_page(body: Envelope, starting_after: str | None) -> Listing:
     reviews = structure_each(rows, Review, "$.data")
     if body.parsed_from is not None:
         keys = list(map(_key, rows))
-        return Listing(reviews, Rows(None, body.parsed_from), has_more, cursor, keys)
+        return Listing(reviews, LazyRows((), body.parsed_from), has_more, cursor, keys)
     if not all_fit(reviews):
-        reviews = tuple(map(_complete, reviews, rows))
-    return Listing(reviews, rows, has_more, cursor)
+        return Listing(tuple(map(_complete, reviews, rows)), rows, has_more, cursor)
+    keys = [(raw["id"], raw["updatedAt"], raw["createdAt"]) for raw in rows]
+    return Listing(reviews, rows, has_more, cursor, keys)
 
 
 def _complete(review: Review | ResponseError, raw: Any) -> Review | ResponseError:

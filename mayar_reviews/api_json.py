@@ -10,15 +10,14 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NoReturn
 
 import msgspec
-from attrs import define, field, fields, has
-from attrs.converters import optional
+from attrs import fields, has
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -111,45 +110,100 @@ def load(text: bytes) -> Any:
         pass
     with suppress(ValueError, RecursionError):
         return json.loads(
-            text.decode(errors="surrogatepass"), parse_constant=_refuse, parse_float=_finite
+            text.decode(errors="surrogatepass"),
+            object_pairs_hook=_named,
+            parse_constant=_refuse,
+            parse_float=_finite,
         )
     raise ValueError("not JSON")
 
 
-@define(eq=False, repr=False)
-class Rows:
-    """The objects of a list, or some of them. An answer is parsed when they are first asked for."""
+class LazyRows:
+    """The objects of a list, or some of them. An answer is parsed when they are first asked for.
 
-    _rows: tuple[Any, ...] | None = field(default=None, converter=optional(tuple))
-    _body: bytes | None = None
-    """The answer that has them in its `data`."""
-    _places: Sequence[int] | None = None
-    """Which of the answer's objects they are; `None`: all."""
+    Args:
+        rows: the objects.
+        body: an answer that has them in its `data`, in the place of `rows`.
+        places: which of the answer's objects they are; `None`: all.
+    """
 
-    def keep(self, places: Sequence[int]) -> Rows:
+    def __init__(
+        self,
+        rows: Iterable[Any] = (),
+        body: bytes | None = None,
+        places: Sequence[int] | None = None,
+    ) -> None:
+        self._rows = tuple(rows)
+        self._body = body
+        self._places = places
+
+    def __reduce__(self) -> tuple[type[LazyRows], tuple[Any, ...]]:
+        return LazyRows, (self.get(),)  # the answer may hold more than was asked for
+
+    def keep(self, places: Sequence[int]) -> LazyRows:
         """Return the objects of these places."""
-        if self._body is None:
-            return Rows([self.get()[i] for i in places])
-        known = self._places
-        return Rows(None, self._body, [known[i] for i in places] if known else places)
+        body, known = self._body, self._places
+        if body is None:
+            return LazyRows(self._rows[i] for i in places)
+        return LazyRows((), body, places if known is None else [known[i] for i in places])
 
     def get(self) -> tuple[Any, ...]:
-        """Return the objects as they were sent."""
-        if self._rows is None:
-            rows = load(self._body or b"")["data"]
-            self._rows = tuple(rows if self._places is None else (rows[i] for i in self._places))
+        """Return the objects as they were sent.
+
+        Raises:
+            ValueError: they are nested too deeply to be parsed from a stack as deep as this.
+        """
+        body, places = self._body, self._places
+        if body is not None:
+            parsed = _load_checked(body)
+            del body  # an error report that shows local variables must not show the reviews
+            if parsed is None:
+                raise ValueError("nested too deeply")
+            rows = parsed["data"]
+            self._rows = tuple(rows if places is None else (rows[i] for i in places))
+            self._body = None
         return self._rows
 
 
-def to_rows(rows: Iterable[Any] | Rows) -> Rows:
+def _load_checked(text: bytes) -> Any:
+    """Return what a text says that was parsed before, but for fields that nobody knows.
+
+    `None`: it is nested too deeply.
+    """
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        pass
+    with suppress(RecursionError):
+        return json.loads(text, parse_float=_held(float), parse_int=_held(int))
+    return None
+
+
+def _held(kind: Callable[[str], float]) -> Callable[[str], float | None]:
+    def parse(text: str) -> float | None:
+        try:
+            number = kind(text)
+        except ValueError:
+            return None  # Python refuses integers of more than 4300 digits
+        return None if abs(number) == math.inf else number
+
+    return parse
+
+
+def to_rows(rows: Iterable[Any] | LazyRows) -> LazyRows:
     """Return objects in such a list."""
-    return rows if isinstance(rows, Rows) else Rows(rows)
+    return rows if isinstance(rows, LazyRows) else LazyRows(rows)
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # msgspec cannot compare names with half of a surrogate pair.
+    return {name.encode(errors="replace").decode(): value for name, value in pairs}
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float | None:
+def _finite(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else None  # as JavaScript writes one that is too large
+    return number if math.isfinite(number) else _refuse(text)

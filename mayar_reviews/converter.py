@@ -73,7 +73,7 @@ def structure_each(values: list[Any], cls: type[T], path: str) -> tuple[T | Resp
 
 def _structure_one(value: object, cls: type[T], path: str) -> T | ResponseError:
     try:
-        (made,) = _make_each([msgspec.convert(value, _json_type(cls))], cls)
+        (made,) = _make_each(msgspec.convert([value], _list_type(cls)), cls)
     except Exception:
         pass  # explained below, so that the error has no frames that hold the answer
     else:
@@ -90,12 +90,12 @@ def load_list(body: bytes, cls: type[Any], names: tuple[str, ...]) -> dict[str, 
         names: the other fields of the answer that are wanted; they may hold anything.
 
     Returns:
-        Those fields, and in `data` what `structure_each` need not check any more. `None`: the
-        answer is not like that.
+        Those fields, and in `data` structs, which `structure_each` does not check again. `None`:
+        the answer is not like that, or not in UTF-8.
     """
     try:
-        body.decode()  # msgspec does not look into what it passes over
-        return _list_decoder(cls, names)(body)  # type: ignore[arg-type]  # as above
+        body.decode()  # msgspec does not check it in what it passes over
+        return _list_decoder(cls, names)(body)  # type: ignore[arg-type]  # classes are hashable
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -149,7 +149,9 @@ def _struct(cls: Any) -> Any:
     return msgspec.defstruct(cls.__name__, members, rename=camel_case, frozen=True, gc=False)
 
 
+@cache
 def _json_type(kind: Any) -> Any:
+    """Return what msgspec is to check for a field's type."""
     if has(kind):
         return kind if _is_plain(kind) else _struct(kind)
     if kind is datetime:
@@ -187,8 +189,12 @@ def _required(kind: Any) -> Any:
 def _make_each(structs: list[Any], cls: type[T]) -> Iterable[T]:
     """Return the models of checked structs."""
     make: Callable[..., T] = _maker(cls)  # type: ignore[arg-type]  # classes are hashable
-    times = [one.name for one in fields(cls) if one.type is datetime]  # type: ignore[arg-type]
-    return map(make, structs, *(_to_times(list(map(attrgetter(one), structs))) for one in times))
+    columns = (list(map(attrgetter(name), structs)) for name in _times(cls))
+    return map(make, structs, *map(_to_times, columns))
+
+
+def _times(cls: Any) -> list[str]:
+    return [one.name for one in fields(resolve_types(cls)) if one.type is datetime]
 
 
 def _to_times(milliseconds: list[int]) -> list[datetime]:
@@ -201,9 +207,17 @@ def _to_times(milliseconds: list[int]) -> list[datetime]:
 
 @cache
 def _maker(cls: Any) -> Callable[..., Any]:
-    """Return what makes a model of its struct, and of its times where they are at hand.
+    """Return what makes a model of its struct and its times.
 
-    A frozen instance is made in a third of the time if it is of an open subclass at first.
+    A frozen instance is made in a third of the time if it is of an open subclass at first:
+
+        def make(struct, created_at, updated_at):
+            one = new(Open)
+            one.id = struct.id
+            one.created_at = created_at
+            …
+            one.__class__ = cls
+            return one
     """
 
     class Open(cls):  # type: ignore[misc]
@@ -211,7 +225,7 @@ def _maker(cls: Any) -> Callable[..., Any]:
         __setattr__ = object.__setattr__
         __delattr__ = object.__delattr__
 
-    attributes = fields(resolve_types(cls))
+    times = _times(cls)
     scope: dict[str, Any] = {
         "new": object.__new__,
         "Open": Open,
@@ -219,15 +233,13 @@ def _maker(cls: Any) -> Callable[..., Any]:
         "to_time": to_time,
         "status": dict(ReviewStatus.__members__).get,
     }
-    times = "".join(f", {one.name}=None" for one in attributes if one.type is datetime)
+    values = {
+        one.name: _expression(one.type, f"struct.{one.name}", scope) for one in fields(cls)
+    } | {name: name for name in times}
     code = [
-        f"def make(struct{times}):",
+        f"def make({', '.join(['struct', *times])}):",
         " one = new(Open)",
-        *(
-            f" one.{one.name} = {f'{one.name} or ' if one.type is datetime else ''}"
-            f"{_expression(one.type, f'struct.{one.name}', scope)}"
-            for one in attributes
-        ),
+        *(f" one.{name} = {value}" for name, value in values.items()),
         " one.__class__ = cls",
         " return one",
     ]
@@ -242,7 +254,8 @@ def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
         make = _maker(kind)
         # Every review of a product's list repeats the product: one object serves them all.
         scope[f"make_{kind.__name__}"] = lru_cache(1)(make) if kind is PaymentLink else make
-        return f"make_{kind.__name__}({value})"
+        times = [f"to_time({value}.{name})" for name in _times(kind)]
+        return f"make_{kind.__name__}({', '.join([value, *times])})"
     if kind is datetime:
         return f"to_time({value})"
     if kind == ReviewStatus | str:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from .api_json import Rows, to_api, to_rows
+from .api_json import LazyRows, to_api, to_rows
 
 
 class ReviewStatus(StrEnum):
@@ -137,13 +137,16 @@ class ReviewPage(_Model):
     has_more: bool
     next_starting_after: str | None
     """The cursor of the next page: give it as `starting_after` to go on from here."""
-    _raw: Rows = field(converter=to_rows, repr=False, eq=False)
+    _raw: LazyRows = field(converter=to_rows, repr=False, eq=False)
     invalid: tuple[InvalidReview, ...] = ()
     """Reviews that are not as documented: only where `keep_invalid` asked for them."""
 
     @property
     def raw(self) -> tuple[Mapping[str, Any], ...]:
-        """The page's objects exactly as the API sent them, unknown fields and all."""
+        """The page's objects exactly as the API sent them, unknown fields and all.
+
+        They are parsed when they are first asked for. A number that Python cannot hold is `None`.
+        """
         return self._raw.get()
 
     def to_dict(self) -> dict[str, Any]:

@@ -35,7 +35,6 @@ from .answers import Listing
 from .api_json import dump, to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
-from .models import Review
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
@@ -386,11 +385,10 @@ class Walk:
         cursor = page.next_starting_after
         if self._empty_pages == MAX_EMPTY_PAGES:
             raise PaginationError(f"{MAX_EMPTY_PAGES} pages in a row hold no review")
-        last = page.reviews[-1] if page.reviews else None
-        if isinstance(last, Review) or (last and has_times(page.raw[-1])):
+        if page.keys or (page.reviews and has_times(page.raw[-1])):
             is_time = cursor in (str(rows[-1].created), str(rows[-1].updated))
         else:
-            is_time = last is not None and _looks_like_a_time(cursor)
+            is_time = bool(page.reviews) and _looks_like_a_time(cursor)
         if is_time and rows and self._order != "none":
             self._go_on_from_bound(rows)
             return

@@ -71,7 +71,7 @@ _FORMULA = tuple(f"{_SIGNS}\t\r\n")
 # What begins a cell for a spreadsheet that takes another separator. Quotes do not help there.
 _HIDDEN_FORMULA = re.compile(f"""([,;\t\r\n]["'\\s]*)(?=[{_SIGNS}])""")
 _RISKY = re.compile(f"""{_HIDDEN_FORMULA.pattern}|\n[\t\r\n]""")
-"""What a row has, its cells one below the other, if one of them may be taken for a formula."""
+"""Found in a row, its cells joined by line ends, if one may be taken for a formula."""
 
 
 SEPARATORS = (",", ";", "\t")

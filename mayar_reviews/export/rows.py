@@ -19,11 +19,20 @@ Rows = Sequence[Any]
 
 
 def rows_of(page: ReviewPage) -> Rows:
-    """Return the rows of a page in their order, with those that are not as documented."""
-    rows: list[Any] = list(page.raw)
-    for one in page.invalid:
-        rows.insert(one.place, one.raw)
-    return rows
+    """Return the rows of a page in their order, with those that are not as documented.
+
+    Raises:
+        ExportError: a review is nested too deeply.
+    """
+    try:
+        rows: list[Any] = list(page.raw)
+    except ValueError:
+        pass  # raise outside, as below
+    else:
+        for one in page.invalid:
+            rows.insert(one.place, one.raw)
+        return rows
+    raise ExportError("a review is nested too deeply to be read")
 
 
 def keyed_rows(page: ReviewPage) -> list[tuple[Row, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from mayar_reviews import (
     ServerError,
     ValidationError,
 )
+from mayar_reviews.api_json import LazyRows
 from mayar_reviews.endpoints import (
     CreateReview,
     Endpoint,
@@ -30,7 +32,7 @@ from mayar_reviews.endpoints import (
     ListReviews,
 )
 from mayar_reviews.models import InvalidReview
-from tests.support.pages import LIST, PAGE, REVIEW, answer, decode, decode_page
+from tests.support.pages import LIST, PAGE, REVIEW, answer, decode, decode_page, page_of
 
 
 @pytest.mark.parametrize("cursor", ["abc\n", "a\tb", "\u00a0x", "\u200b", "🎉", "c" * 1000])
@@ -117,13 +119,43 @@ def test_a_number_that_json_does_not_allow_is_refused(number: bytes, message: by
         decode_page(answer(body % (number, message)))
 
 
-@pytest.mark.parametrize("message", ["text", "\ud800"])
-def test_a_number_that_is_too_large_counts_as_null(message: str) -> None:
-    """As JavaScript would write it; so it can be written again."""
-    review = {**REVIEW, "message": message, "new": [0]}
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"9" * 5000])
+def test_a_number_that_python_cannot_hold_is_null_in_a_field_that_nobody_knows(
+    number: bytes,
+) -> None:
+    """So the objects can be written again. Anywhere else such an answer is refused."""
+    review = {**REVIEW, "new": [0, 1.5, 7]}
     body = json.dumps(PAGE | {"data": [review]}).encode()
-    page = decode_page(answer(body.replace(b"[0]", b"[1e400]")))
-    assert page.raw == (review | {"new": [None]},)
+    page = decode_page(answer(body.replace(b"[0,", b"[%b," % number)))
+    assert page.raw == (review | {"new": [None, 1.5, 7]},)
+    for wrong in (
+        b'{"statusCode":200,"messages":"success","data":%b}',
+        body.replace(b"5,", b"%b,"),
+    ):
+        with pytest.raises(ResponseError, match="not JSON"):
+            decode(GetMerchantStats(), answer(wrong.replace(b"%b", number)))
+
+
+def test_objects_that_are_nested_too_deeply_are_not_parsed() -> None:
+    """As from a deep stack, where less fits than when the page was read. No frame shows them."""
+    depth = 100_000
+    rows = LazyRows(
+        (), b'{"data":[{"message":"PRIVATE","new":%b%b}]}' % (b"[" * depth, b"]" * depth)
+    )
+    with pytest.raises(ValueError, match="nested too deeply") as caught:
+        rows.get()
+    assert "PRIVATE" not in repr(
+        [one.f_locals for one, _ in walk_tb(caught.value.__traceback__)][1:]
+    )
+
+
+@pytest.mark.parametrize("place", [{}, {"customer": {"\ud83d": 1}}])
+def test_half_an_emoji_in_the_name_of_a_field_that_nobody_knows(place: dict[str, Any]) -> None:
+    """It blocks nothing."""
+    (review,) = decode_page(page_of(**place, **{"\ud83d": 1})).data
+    assert review.id == "review-1"
+    endpoint = GetCustomerReview("product-1", "customer-1")
+    assert decode(endpoint, answer(PAGE | {"data": REVIEW | {"\ud83d": 1}})) is not None
 
 
 def test_bytes_that_are_not_utf_8_are_refused() -> None:
@@ -141,6 +173,9 @@ def test_a_page_has_the_raw_objects_of_its_reviews(message: str) -> None:
     page = pickle.loads(pickle.dumps(listing.to_page(keep_invalid=False)))
     assert page.raw == (rows[2], rows[3])
     assert [one.id for one in page.data] == ["review-2", "review-3"]
+    assert b"review-1" not in pickle.dumps(page)
+    assert listing.keys is None
+    assert listing.keep([0]).raw == listing.keep([0]).raw == (rows[2],)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ CORE = {
     "delivery": {"call", "endpoints", "errors", "retry"},
     "creation": {"call", "delivery", "endpoints", "errors", "models", "retry"},
     "status_updates": {"arguments", "call", "checks", "delivery", "endpoints", "errors"},
-    "walk": {"answers", "api_json", "checks", "errors", "models"},
+    "walk": {"answers", "api_json", "checks", "errors"},
     "pagination": {"call", "delivery", "endpoints", "errors", "models", "tracebacks", "walk"},
     "client": {
         "arguments", "call", "checks", "creation", "credentials", "delivery", "endpoints",

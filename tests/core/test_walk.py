@@ -24,6 +24,7 @@ from mayar_reviews.answers import Listing
 from mayar_reviews.api_json import to_milliseconds, to_time
 from mayar_reviews.converter import structure_each
 from mayar_reviews.walk import Row, Walk, keys_of
+from tests.support.pages import LIST, PAGE, REVIEW, answer, decode
 
 START = 1_767_000_000_000
 HOUR = 3_600_000
@@ -584,6 +585,18 @@ def test_a_cursor_of_another_list_is_followed_as_it_is() -> None:
     ids, walk = _ids_of(Script(lambda _, cursor: pages[cursor]))
     assert ids == ["review-1", "review-2"]
     assert walk.gaps == ()
+
+
+@pytest.mark.parametrize("odd", [{"message": "\ud83d"}, {"rating": "x"}])
+def test_a_last_review_from_before_1970_ends_nothing(odd: dict[str, Any]) -> None:
+    """Also where the page is read more slowly, as a review is odd."""
+    rows = [REVIEW | odd, REVIEW | {"id": "review-2", "createdAt": -5, "updatedAt": -5}]
+    listing = decode(LIST, answer(PAGE | {"data": rows, "hasMore": True, "nextStartingAfter": "c"}))
+    walk = Walk.begin(None, 50)
+    taken = walk.take(listing)
+    assert taken is not None
+    assert taken.raw == tuple(rows)
+    assert walk.cursor == "c"
 
 
 def test_a_walk_remembers_little() -> None:
