@@ -400,7 +400,8 @@ class Story:
     """What a walk asks of a small list, and what comes out of each page.
 
     A review is written as its id, the time of its creation and, after a slash, of its update.
-    A request is written as the walk's own cursor and the limit.
+    A line tells the walk's own cursor, the limit, and which reviews are given: `-` if all of them
+    came again. In a cursor the server's own stands first; `never` is a time that is not reached.
     """
 
     title: str
@@ -903,6 +904,11 @@ def test_a_cursor_of_another_list_is_followed_as_it_is() -> None:
     ids, walk = _ids_of(Script(lambda _, cursor: pages[cursor]))
     assert ids == ["review-1", "review-2"]
     assert walk.gaps == ()
+
+
+def test_a_cursor_of_a_digit_that_is_no_number_is_followed_as_it_is() -> None:
+    """Not every digit of Unicode can be part of a number."""
+    assert Walk.begin("\N{SUPERSCRIPT TWO}~x111.12", 50).cursor == "\N{SUPERSCRIPT TWO}"
 
 
 def test_a_walk_remembers_little() -> None:
