@@ -96,7 +96,7 @@ def _is_time(value: object) -> TypeGuard[int]:
 
 
 def _looks_like_a_time(cursor: str | None) -> bool:
-    return re.fullmatch(r"[0-9]{12,14}", cursor or "") is not None
+    return re.fullmatch(r"[0-9]{12,14}", str(cursor)) is not None
 
 
 def _text(value: Any) -> str:
@@ -119,7 +119,7 @@ class _Mark:
         return time < self.time or (time == self.time and review_id not in self.ids)
 
     def move(self, rows: Sequence[tuple[int, str]]) -> None:
-        oldest = min(rows, default=(_NEVER, ""))[0]
+        oldest = min((time for time, _ in rows), default=_NEVER)
         if oldest < self.time:
             self.time, self.ids = oldest, set()
         self.ids.update(review_id for time, review_id in rows if time == self.time)
@@ -204,7 +204,7 @@ class Walk:
         walk = cls(page_size, server_cursor(starting_after))
         walk._order = "unknown" if by_time else "none"
         walk._followed.add(walk.cursor)
-        if by_time and (token := _TOKEN.fullmatch(starting_after or "")):
+        if by_time and starting_after and (token := _TOKEN.fullmatch(starting_after)):
             walk._order, walk._cut = _KINDS[token["kind"]]
             walk._second_look = token["look"] == "2"
             walk._updated.time = int(token["updated"])
@@ -212,7 +212,7 @@ class Walk:
             # A second look from the head begins anew; anything else goes on.
             walk._announced = walk.cursor is not None
             walk._pages = int(walk._announced or not walk._second_look)
-            if walk.cursor is not None and walk.cursor.lstrip("-").isdigit():
+            if walk.cursor is not None and walk.cursor.lstrip("-").isdecimal():
                 walk._bound = walk._created.time = int(walk.cursor)
                 walk._first_bound = int(token["newest"]) + 1  # an upper limit
             if token["gap_from"] is not None:

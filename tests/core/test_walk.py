@@ -11,11 +11,13 @@ import random
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from inspect import cleandoc
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +43,8 @@ class Shop:
     meanwhile: dict[int, Callable[[Shop], None]] = Factory(dict)
     """What happens before the n-th request."""
     requests: int = 0
+    largest: int = 50
+    """The most that a page shows."""
     shows_order: bool = False
     """Whether any page was out of the order of `updatedAt`."""
 
@@ -68,7 +72,7 @@ class Shop:
         self.requests += 1
         if self.requests in self.meanwhile:
             self.meanwhile[self.requests](self)
-        limit = min(limit, 50)
+        limit = min(limit, self.largest)
         rows = sorted(self.reviews.values(), key=lambda row: row["id"])
         rows.sort(key=lambda row: -row[f"{self.order}At"])
         if self.cut == "offset":
@@ -270,8 +274,8 @@ def test_a_change_below_a_review_that_was_shown_meanwhile_is_found() -> None:
     assert walked.gaps == ()
 
 
-def _edit_sixty(shop: Shop) -> None:
-    for number in range(60):
+def _edit(shop: Shop, count: int) -> None:
+    for number in range(count):
         shop.edit(f"review-{number}")
 
 
@@ -389,6 +393,294 @@ def test_a_cursor_after_a_review_without_times_is_taken_for_a_time_by_its_looks(
     assert walk.cursor == asked
 
 
+# --- request by request ---------------------------------------------------------------------------
+
+
+@frozen
+class Story:
+    """What a walk asks of a small list, and what comes out of each page.
+
+    A review is written as its id, the time of its creation and, after a slash, of its update.
+    A line tells the walk's own cursor, the limit, and which reviews are given: `-` if all of them
+    came again. In a cursor the server's own stands first; `never` is a time that is not reached.
+    """
+
+    title: str
+    order: str
+    cut: str
+    reviews: str
+    page_size: int
+    told: str
+    meanwhile: str = ""
+    """After the number of a request: which reviews are edited before it; `+` is a new one."""
+    resumed: int | None = None
+    """Before this request, by a walk that is new."""
+    start: str | None = None
+    watch: tuple[int | None, int] | None = None
+    """Watch for changes instead: since when, and how many looks."""
+    largest: int = 50
+    """The most that the server shows on a page."""
+
+
+def tell(story: Story) -> str:
+    shop = Shop(story.order, story.cut, largest=story.largest)
+    for word in story.reviews.split():
+        created, _, updated = word[1:].partition("/")
+        shop.add(word[0], int(created), int(updated or created))
+    shop.now = max((row["updatedAt"] for row in shop.reviews.values()), default=0)
+
+    def happen(what: list[str], shop: Shop) -> None:
+        for one in what:
+            shop.create() if one == "+" else shop.edit(one)
+
+    for at, *what in map(str.split, filter(None, story.meanwhile.split(", "))):
+        shop.meanwhile[int(at)] = partial(happen, what)
+    since, looks = story.watch or (None, 1)
+    walk = Walk.begin(story.start, story.page_size)
+    if story.watch is not None:
+        walk = Walk.of_changes(None if since is None else to_time(since), story.page_size)
+    lines = []
+    for look in range(looks):
+        if look:
+            walk.look_again()
+            lines.append("look again")
+        while not walk.done:
+            if shop.requests + 1 == story.resumed:
+                walk = Walk.begin(walk.starting_after, story.page_size)
+                lines.append("resume")
+            asked = f"{walk.starting_after or 'head'} {walk.limit}".replace(str(2**62), "never")
+            page = walk.take(shop.page(walk.cursor, walk.limit))
+            ids = "-"
+            if page is not None:
+                ids = " ".join(raw["id"] for raw in page.raw) or "nothing"
+                assert page.has_more == (not walk.done)
+                assert page.next_starting_after == (None if walk.done else walk.starting_after)
+            lines.append(f"{asked}: {ids}")
+            if story.watch == (None, looks) and look == 0:
+                break
+    lines += [f"gap {to_milliseconds(start)} {to_milliseconds(end)}" for start, end in walk.gaps]
+    return "\n".join(lines)
+
+
+STORIES = [
+    Story("the cursor of a page tells that the server compares createdAt",
+        "created", "created", "a8 b9 c10 d11/20 e12", 2, told="""
+            head 2: e d
+            12~c112.20 3: c b
+            10~c19.20 3: a
+        """),
+    Story("the cursor of a page tells that the server compares updatedAt",
+        "created", "updated", "a8 b9 c10 d11/20 e12", 2, told="""
+            head 2: e d
+            12~l112.20 3: c b a
+            gap 0 12
+        """),
+    Story("an edited review that comes again tells that the server compares createdAt",
+        "created", "created", "a5 b6 c7 d8 e9 f10 g11/20 h12", 3, told="""
+            head 3: h g f
+            12~l110.20 4: e d
+            9~c18.20 4: c b a
+        """),
+    Story("an edited review that does not come again tells that it compares updatedAt",
+        "created", "updated", "a5 b6 c7 d8 e9 f10 g11/20 h12", 3, told="""
+            head 3: h g f
+            12~l110.20 4: e d c
+            8~l17.20.0.12 4: b a
+            gap 0 12
+        """),
+    Story("a page that brings nothing new is asked for as a large one",
+        "updated", "created", "a8 b9 c10/19 d11/20 e12", 2, told="""
+            head 2: d c
+            20~x119.20 3: e
+            13~u112.20 3: -
+            13~u112.20 50: b a
+            9~u18.20 3: -
+            ~u2never.20 2: -
+        """),
+    Story("what is edited meanwhile comes in a second look, and in a third one",
+        "updated", "updated", "a8 b9 c10/19 d11/20 e12", 2, meanwhile="2 a +, 4 b", told="""
+            head 2: d c
+            20~x119.20 3: e b
+            ~u2never.20 2: new-22 a
+            22~u221.20 3: -
+            ~u2never.22 2: b
+        """),
+    Story("what is edited meanwhile comes in a second look at pages by number",
+        "updated", "offset", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b c +, 5 b", told="""
+            head 2: e d
+            c2~x111.12 2: b a
+            c4~x111.12 2: -
+            ~x2never.12 2: new-16 c
+            c2~x215.12 2: -
+            c4~x215.12 2: -
+            ~x2never.16 2: b
+        """),
+    Story("a first look is resumed",
+        "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a +, 3 b, 6 b", resumed=3, told="""
+            head 2: e d
+            12~x111.12 3: c
+            resume
+            11~u110.12 3: c
+            ~u2never.12 2: b new-14
+            15~u214.12 3: a
+            14~u213.12 3: -
+            ~u2never.15 2: b
+        """),
+    Story("a second look is resumed",
+        "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b c +, 5 b", resumed=6, told="""
+            head 2: e d
+            12~x111.12 3: c b a
+            12~x111.12 50: -
+            ~u2never.12 2: new-16
+            17~u216.12 3: -
+            resume
+            17~u216.12 3: new-16 c
+            16~u215.12 3: a
+            14~u213.12 3: -
+            14~u213.12 50: -
+            ~u2never.12 2: b
+            18~u217.12 3: -
+            18~u217.12 50: -
+            ~u2never.17 2: -
+        """),
+    Story("a watch since a time",
+        "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b, 4 +", watch=(9, 3), told="""
+            head 2: e d
+            12~x211.12 3: -
+            12~u211.12 50: c
+            11~u210.12 3: -
+            ~u2never.12 2: new-15 b
+            15~u214.12 3: a
+            ~u2never.15 2: -
+            look again
+            ~u2never.15 2: -
+            look again
+            ~u2never.15 2: -
+        """),
+    Story("a watch from now on",
+        "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b, 4 +", watch=(None, 3), told="""
+            head 2: e d
+            look again
+            ~x2never.12 2: b a
+            14~x213.12 3: -
+            ~u2never.14 2: new-15
+            look again
+            ~u2never.15 2: -
+        """),
+    Story("reviews that were updated in one millisecond",
+        "updated", "created", "a8/10 b9/10 c9/10 d10 e9", 2, largest=3, told="""
+            head 2: a b
+            11~u110.10 3: c
+            11~u110.10 50: -
+            9~u110.10.0.11 3: -
+            ~u2never.10.0.11 2: -
+            gap 0 11
+        """),
+    Story("reviews that were updated in one millisecond, where that is compared",
+        "updated", "updated", "a8/10 b9/10 c9/10 d10 e9", 2, largest=3, told="""
+            head 2: a b
+            11~u110.10 3: c
+            11~u110.10 50: -
+            10~u110.10.0.11 3: e
+            ~u2never.10.0.11 2: -
+            gap 0 11
+        """),
+    Story("reviews that were created in one millisecond",
+        "created", "created", "a10 b10 c10 d10/11 e9 f9/12", 2, largest=3, told="""
+            head 2: a b
+            11~x110.10 3: c
+            11~x110.10 50: -
+            10~x110.10.0.11 3: e f
+            gap 0 11
+        """),
+    Story("reviews that were created in one millisecond, where updates are compared",
+        "created", "updated", "a10 b10/20 c10 d10 e9 f9", 2, largest=3, told="""
+            head 2: a b
+            11~l110.20 3: c d
+            11~l110.20.0.11 50: -
+            10~l110.20.0.11 3: e f
+            gap 0 11
+        """),
+    Story("the order shows in the second look, and so does what is compared",
+        "created", "created", "a10/11 b11 c12 d13 e14", 4, meanwhile="2 c", told="""
+            head 4: e d c b
+            12~x111.14 5: a
+            ~x2never.14 4: c
+            13~l215.14 5: -
+        """),
+    Story("the order shows in the second look, and edited reviews are hidden",
+        "created", "updated", "a10/11 b11 c12 d13 e14", 4, meanwhile="2 c", told="""
+            head 4: e d c b
+            12~x111.14 5: a
+            ~x2never.14 4: c
+            13~l215.14 5: -
+            gap 0 12
+        """),
+    Story("pages of one review",
+        "created", "updated", "a10/11 b10", 1, told="""
+            head 1: a
+            12~x111.11 2: b
+            ~x2never.11 1: -
+        """),
+    Story("a list that ends before the cursor of a first look",
+        "updated", "updated", "", 2, start="9~x18.12", told="""
+            9~x18.12 3: nothing
+            ~x2never.12 2: nothing
+            gap 0 9
+        """),
+    Story("a list that is empty in the second look",
+        "updated", "updated", "", 2, start="~u23.20", told="""
+            ~u23.20 2: nothing
+        """),
+    Story("a cursor holds the gaps, and that edited reviews are hidden",
+        "created", "updated", "", 2, start="7~l17.20.3.9", told="""
+            7~l17.20.3.9 3: nothing
+            gap 0 21
+        """),
+    Story("a cursor that is no number",
+        "updated", "offset", "a8 b9 c10 d11 e12 f13 g14", 2, start="c2~u111.12", told="""
+            c2~u111.12 2: e d
+            c4~u111.12 2: c b
+            c6~u19.12 2: a
+            ~u2never.12 2: g f
+            c2~u213.12 2: -
+            ~u2never.14 2: -
+        """),
+    Story("a review that was updated before it was created comes once",
+        "created", "updated", "a10 b11/3 c12", 2, start="7~l17.20", told="""
+            7~l17.20 3: -
+            gap 0 21
+        """),
+    Story("a watch of a list that is sorted by createdAt",
+        "created", "offset", "a10/28 b15 c20", 49, watch=(None, 3), told="""
+            head 49: c b a
+            look again
+            ~l2never.28 49: -
+            look again
+            ~l2never.28 49: -
+        """),
+    Story("a change that one look has shown is not shown by the next one",
+        "updated", "created", "a10/22 b15", 4, meanwhile="2 a", watch=(None, 3), told="""
+            head 4: a b
+            look again
+            ~u2never.22 4: a
+            look again
+            ~u2never.23 4: -
+        """),
+    Story("the server's own cursor",
+        "created", "created", "a10 b10 c10/11 d11 e12", 2, start="12", told="""
+            12 2: d a
+            11 3: b c
+        """),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
+def test_a_walk_request_by_request(story: Story) -> None:
+    """Each asks for as little as will do, and says where it can be resumed."""
+    assert tell(story) == cleandoc(story.told)
+
+
 # --- what tells one review from another -----------------------------------------------------------
 
 MOST = 253_402_300_799_999
@@ -475,11 +767,12 @@ def _ids_of(script: Script, most: int = 300, *, by_time: bool = True) -> tuple[l
     return ids, walk
 
 
-def test_a_server_that_repeats_one_page_for_ever_is_found_out() -> None:
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_server_that_repeats_one_page_for_ever_is_found_out(size: int) -> None:
     """Its cursors are times, and it looks at none of them."""
-    rows = [_row(n, START - n) for n in range(50)]
-    script = Script(lambda number, cursor: (rows, True, str(START - 49)))
-    with pytest.raises(PaginationError, match="again"):
+    rows = [_row(n, START - n) for n in range(size)]
+    script = Script(lambda number, cursor: (rows, True, str(START - size + 1)))
+    with pytest.raises(PaginationError, match=r"^the same page comes again, whatever the cursor$"):
         _ids_of(script)
     assert script.requests <= 3
 
@@ -487,14 +780,26 @@ def test_a_server_that_repeats_one_page_for_ever_is_found_out() -> None:
 def test_an_opaque_cursor_that_comes_twice_is_found_out() -> None:
     """It leads in a circle."""
     script = Script(lambda number, cursor: ([_row(number, START - number)], True, "abc"))
-    with pytest.raises(PaginationError, match="leads back"):
+    with pytest.raises(PaginationError, match=r"^the page's cursor leads back to an earlier page$"):
         _ids_of(script)
+
+
+def test_a_review_that_comes_on_every_page_is_given_once() -> None:
+    """The walk remembers a few pages, and that it saw the review on the last one."""
+
+    def answer(number: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool, str | None]:
+        others = [_row(50 * number + n, START - 50 * number - n) for n in range(49)]
+        return [_row(1, START), *others], number < 9, f"c{number}"
+
+    ids, _ = _ids_of(Script(answer))
+    assert ids.count("review-1") == 1
+    assert len(ids) == len(set(ids)) == 1 + 9 * 49
 
 
 def test_a_hundred_empty_pages_end_a_walk() -> None:
     """Each with a cursor of its own."""
     script = Script(lambda number, cursor: ([], True, f"c{number}"))
-    with pytest.raises(PaginationError, match="100 pages"):
+    with pytest.raises(PaginationError, match=r"^100 pages in a row hold no review$"):
         _ids_of(script)
     assert script.requests == 100
 
@@ -510,13 +815,28 @@ def test_reviews_of_one_millisecond_come_or_are_named(size: int) -> None:
             assert bool(walked.gaps) is (size > 50)
 
 
-def test_pages_in_no_order_are_followed_and_named() -> None:
-    """A time for a cursor, and rows in any order: nothing is claimed to be whole."""
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [],
+        [("createdAt", "updatedAt")],
+        [("updatedAt",), ("createdAt",)],
+        [("createdAt",), ("updatedAt",)],
+    ],
+)
+def test_pages_in_no_order_are_followed_and_named(orders: list[tuple[str, ...]]) -> None:
+    """A time for a cursor, and each page in another order: nothing is claimed to be whole."""
     draw = random.Random(1)
     rows = [_row(n, START + draw.randint(0, 10**6), START + 10**7 + n) for n in range(150)]
     draw.shuffle(rows)
     for row in rows:
         row["updatedAt"] = row["createdAt"] + draw.randint(0, 10**6)
+    for number, names in enumerate(orders):
+        page = rows[50 * number :][:50]
+        for name in names:
+            times = sorted((row[name] for row in page), reverse=True)
+            for row, time in zip(page, times, strict=True):
+                row[name] = time
 
     def answer(number: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool, str | None]:
         start = 50 * (number - 1)
@@ -599,13 +919,27 @@ def test_a_last_review_from_before_1970_ends_nothing(odd: dict[str, Any]) -> Non
     assert walk.cursor == "c"
 
 
+def test_a_cursor_of_a_digit_that_is_no_number_is_followed_as_it_is() -> None:
+    """Not every digit of Unicode can be part of a number."""
+    assert Walk.begin("\N{SUPERSCRIPT TWO}~x111.12", 50).cursor == "\N{SUPERSCRIPT TWO}"
+
+
+def test_a_cursor_from_before_1970_is_one_too() -> None:
+    """A walk that chose it goes on from there, with a row more where one comes again."""
+    walk = Walk.begin("-5~x1-3.-2", 40)
+    assert (walk.cursor, walk.limit) == ("-5", 41)
+
+
 def test_a_walk_remembers_little() -> None:
-    """Two thousand reviews leave a few hundred ids behind, however they were edited."""
+    """Of eight hundred reviews a few hundred ids stay, though many are edited meanwhile."""
     for order in ORDERS:
         for cut in CUTS:
-            shop = shop_with(order, cut, 2000, 0.1)
+            shop = shop_with(order, cut, 800, 0.1)
+            shop.meanwhile[10] = partial(_edit, count=200)
             walk = Walk.begin(None, 50)
             while not walk.done:
+                if shop.requests == 2:
+                    walk = Walk.begin(walk.starting_after, 50)
                 walk.take(shop.page(walk.cursor, walk.limit))
                 held = [walk._recent, walk._known, walk._updated.ids, walk._created.ids, walk._head]
                 assert sum(map(len, held)) <= 400
@@ -617,7 +951,7 @@ def test_a_clock_that_runs_ahead_hides_no_edits(cut: str) -> None:
     shop = shop_with("updated", cut, 300, 0.0)
     shop.add("review-x", shop.now, shop.now + 2000)
     before = set(shop.reviews)
-    shop.meanwhile[3] = _edit_sixty
+    shop.meanwhile[3] = partial(_edit, count=60)
     assert_whole(shop, before, walk_through(shop))
 
 

@@ -34,7 +34,15 @@ TESTS = {
     ],
     "status_updates": ["test_status_updates.py", "faults/test_status_updates.py"],
     "walk": ["test_walk.py", "test_pagination.py"],
-    "delivery": ["test_creation.py", "test_retry.py", "test_call.py", "faults/test_rate_limits.py"],
+    "delivery": [
+        "test_creation.py",
+        "test_retry.py",
+        "test_call.py",
+        "test_events.py",
+        "faults/test_creations.py",
+        "faults/test_rate_limits.py",
+        "faults/test_updates.py",
+    ],
     "call": [
         "test_call.py",
         "test_events.py",
