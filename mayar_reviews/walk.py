@@ -24,6 +24,8 @@ silently. A cursor that is not a time is followed as it is.
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -169,8 +171,8 @@ class Walk:
     _announced: bool = False
     """Whether the page before said that there are more reviews."""
     _empty_pages: int = 0
-    _followed: set[str | None] = Factory(set)
-    """The server's own cursors: one that comes twice leads in a circle."""
+    _followed: array[int] = Factory(lambda: array("q"))
+    """Sorted hashes of the server's own cursors: one that comes twice leads in a circle."""
     _recent: dict[str, int] = Factory(dict)
     """`updatedAt` by id of the last rows: new reviews push them onto the next page."""
     _sought: str | None = None
@@ -203,7 +205,7 @@ class Walk:
         """
         walk = cls(page_size, server_cursor(starting_after))
         walk._order = "unknown" if by_time else "none"
-        walk._followed.add(walk.cursor)
+        walk._follow(walk.cursor)
         if by_time and starting_after and (token := _TOKEN.fullmatch(starting_after)):
             walk._order, walk._cut = _KINDS[token["kind"]]
             walk._second_look = token["look"] == "2"
@@ -223,7 +225,7 @@ class Walk:
     def of_changes(cls, since: datetime | None, page_size: int) -> Self:
         """Look only at the head; with `since`, down to what was updated after it."""
         walk = cls(page_size)
-        walk._followed.add(None)
+        walk._follow(None)
         if since is not None:
             walk._second_look = True
             walk._look_down_to = to_milliseconds(since)
@@ -394,10 +396,19 @@ class Walk:
             return
         if is_time:
             self._hides_until = _LATEST
-        if cursor in self._followed:
+        if not self._follow(cursor):
             raise PaginationError("the page's cursor leads back to an earlier page")
-        self._followed.add(cursor)
-        self.cursor, self._bound = cursor, None
+        self._bound = None
+
+    def _follow(self, cursor: str | None) -> bool:
+        """Ask for a cursor next, unless it was asked for before. Return which it was."""
+        mark = hash(cursor)
+        place = bisect_left(self._followed, mark)
+        if place < len(self._followed) and self._followed[place] == mark:
+            return False
+        self._followed.insert(place, mark)
+        self.cursor = cursor
+        return True
 
     def _go_on_from_bound(self, rows: list[Row]) -> None:
         if self._order == "created" and self._cut == "updated" and self._first_bound is not None:
@@ -474,7 +485,8 @@ class Walk:
             }
             self._landmarks = head
         self.done, self._second_look = False, True
-        self.cursor = self._bound = None
+        self._bound = None
         self._wide = False
         self._updated, self._created, self._pages = _Mark(), _Mark(), 0
-        self._followed = {None}
+        self._followed = array("q")
+        self._follow(None)
