@@ -28,9 +28,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import pairwise
-from typing import Any, Literal, NamedTuple, Self, TypeGuard
+from typing import Any, Literal, Self, TypeGuard
 
+import msgspec
 from attrs import Factory, define, evolve
 
 from .answers import Listing
@@ -50,8 +50,11 @@ _MAY_MOVE: tuple[_Order, ...] = ("unknown", "updated")
 """In these an edit moves a review to the head."""
 
 
-class Row(NamedTuple):
-    """What tells one review of a list from another."""
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """What tells one review of a list from another.
+
+    A struct, as one is made for each review.
+    """
 
     id: str
     updated: int
@@ -101,6 +104,10 @@ def _looks_like_a_time(cursor: str | None) -> bool:
     return re.fullmatch(r"[0-9]{12,14}", str(cursor)) is not None
 
 
+def _is_falling(times: list[int]) -> bool:
+    return times == sorted(times, reverse=True)
+
+
 def _text(value: Any) -> str:
     try:
         return dump(value).decode()
@@ -120,11 +127,12 @@ class _Mark:
         """Return whether the walk has not come to that review yet."""
         return time < self.time or (time == self.time and review_id not in self.ids)
 
-    def move(self, rows: Sequence[tuple[int, str]]) -> None:
-        oldest = min((time for time, _ in rows), default=_NEVER)
+    def move(self, times: list[int], rows: list[Row]) -> None:
+        oldest = min(times, default=_NEVER)
         if oldest < self.time:
             self.time, self.ids = oldest, set()
-        self.ids.update(review_id for time, review_id in rows if time == self.time)
+        if oldest == self.time:
+            self.ids.update(row.id for time, row in zip(times, rows, strict=True) if time == oldest)
 
 
 # The cursor of a walk: the server's cursor, and the saved state of the walk.
@@ -271,7 +279,7 @@ class Walk:
             PaginationError: the server's cursors lead nowhere.
         """
         if page.keys is not None:
-            rows = list(map(Row._make, page.keys))
+            rows = [Row(*key) for key in page.keys]
             places: Sequence[int] = range(len(rows))
             others: list[int] = []
         else:
@@ -318,9 +326,9 @@ class Walk:
                 self._cut = "updated"
 
     def _learn_order(self, rows: list[Row]) -> None:
-        if any(one.updated < other.updated for one, other in pairwise(rows)):
+        if not _is_falling([row.updated for row in rows]):
             self._order = "created" if self._order in ("unknown", "created") else "none"
-        if any(one.created < other.created for one, other in pairwise(rows)):
+        if not _is_falling([row.created for row in rows]):
             self._order = "updated" if self._order in ("unknown", "updated") else "none"
 
     def _find_new(self, rows: list[Row]) -> list[int]:
@@ -373,8 +381,8 @@ class Walk:
             self._head = rows
             self._newest = self._newest or max(row.updated for row in rows)
         self._pages += 1
-        self._updated.move([(row.updated, row.id) for row in new])
-        self._created.move([(row.created, row.id) for row in new])
+        self._updated.move([row.updated for row in new], new)
+        self._created.move([row.created for row in new], new)
         for row in rows:
             self._recent.pop(row.id, None)
             self._recent[row.id] = row.updated

@@ -49,7 +49,7 @@ CORE = {
 ONLY_IN = {
     "cattrs": {"converter"},
     "aiohttp": {"transport", "client"},
-    "msgspec": {"api_json", "converter"},
+    "msgspec": {"api_json", "converter", "walk"},
 }
 
 
