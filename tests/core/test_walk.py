@@ -543,6 +543,13 @@ STORIES = [
             18~u217.12 50: -
             ~u2never.17 2: -
         """),
+    Story("a second look that is resumed before its last page ends with a look at the head",
+        "updated", "updated", "a8 b9/13 c10 d11 e12", 2, start="14~u213.12", meanwhile="1 a", told="""
+            14~u213.12 3: b
+            ~u2never.12 2: a
+            15~u214.12 3: -
+            ~u2never.14 2: -
+        """),
     Story("a watch since a time",
         "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b, 4 +", watch=(9, 3), told="""
             head 2: e d
