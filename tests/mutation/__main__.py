@@ -80,7 +80,7 @@ _CONFIG = """
 source_paths = ["mayar_reviews"]
 only_mutate = ["mayar_reviews/{module}.py"]
 also_copy = ["tests", "docs", "examples", "README.md", "pyproject.toml"]
-pytest_add_cli_args = ["-n0", "-p", "no:cacheprovider"]
+pytest_add_cli_args = ["-n0", "-p", "no:cacheprovider", "--timeout", "20"]
 pytest_add_cli_args_test_selection = {tests}
 """
 
