@@ -63,12 +63,17 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _run(seeds: range) -> Found:
-    from .plan import draw_plan  # noqa: PLC0415  a planted package comes first
-    from .run import simulate  # noqa: PLC0415
+def _prepare() -> None:
+    from . import run  # noqa: F401, PLC0415  a planted package comes first
 
     gc.freeze()  # what was imported is never garbage
     gc.set_threshold(20_000, 5, 50)
+
+
+def _run(seeds: range) -> Found:
+    from .plan import draw_plan  # noqa: PLC0415  as above
+    from .run import simulate  # noqa: PLC0415
+
     return [(seed, laws) for seed in seeds if (laws := simulate(draw_plan(seed)))]
 
 
@@ -76,7 +81,7 @@ def _search(seeds: range, workers: int) -> Iterator[Found]:
     """Yield what is broken, part by part."""
     parts = [seeds[at : at + _AT_ONCE] for at in range(0, len(seeds), _AT_ONCE)]
     parts.reverse()
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_prepare) as pool:
         running: set[Future[Found]] = set()
         try:
             while parts or running:
