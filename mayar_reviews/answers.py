@@ -75,16 +75,17 @@ def understand(
         ResponseError: the answer is not the API's.
         PaginationError: a page whose cursor leads nowhere.
     """
-    status = answer.status
-    if 300 <= status < 400:
-        raise ResponseError(f"the server redirects (status {status}); redirects are not followed")
-    body = None
-    if 200 <= status < 300:
-        body = _success(answer, lists)
-        status = _status_code(body)
+    if answer.status >= 400:
+        raise _refusal(answer.status, answer, key)
+    if answer.status >= 300:
+        raise ResponseError(
+            f"the server redirects (status {answer.status}); redirects are not followed"
+        )
+    body = _success(answer, lists)
+    status = _status_code(body)
     if status >= 400:
         raise _refusal(status, answer, key)
-    if body is None or status != 200:
+    if status != 200:
         raise ResponseError(f"the API never answers with status {status}")
     messages = _messages(body)
     if not isinstance(messages, str):

@@ -179,6 +179,22 @@ def test_a_page_has_the_raw_objects_of_its_reviews(message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"<html>", "the body of an answer with status 200 is not JSON"),
+        (b"[]", "the body of an answer with status 200 is not a JSON object"),
+        (b'{"statusCode":201}', "the API never answers with status 201"),
+        (b'{"statusCode":399}', "the API never answers with status 399"),
+    ],
+)
+def test_an_answer_that_is_not_the_apis_says_why(body: bytes, fault: str) -> None:
+    """It may be the API's the next time."""
+    with pytest.raises(ResponseError) as caught:
+        decode_page(answer(body))
+    assert (str(caught.value), caught.value.transient) == (fault, True)
+
+
+@pytest.mark.parametrize(
     ("fields", "fault"),
     [
         ({"statusCode": "200"}, "$.statusCode: expected int, got str"),
@@ -243,9 +259,10 @@ def test_a_page_with_an_invalid_review_keeps_all_in_place() -> None:
     assert page.invalid[0].raw == rows[1]
 
 
-def test_a_list_that_fits_tells_its_keys_as_sent() -> None:
+@pytest.mark.parametrize("message", ["text", "\ud800"])
+def test_a_list_that_fits_tells_its_keys_as_sent(message: str) -> None:
     """A walk needs the times in milliseconds. With a review that does not fit it looks itself."""
-    row = REVIEW | {"updatedAt": 1767063610104}
+    row = REVIEW | {"updatedAt": 1767063610104, "message": message}
     listing = decode(LIST, answer(PAGE | {"data": [row]}))
     assert listing.keys == [("review-1", 1767063610104, 1767063610103)]
     assert decode(LIST, answer(PAGE | {"data": [row, *[{}], *[row] * 9]})).keys is None

@@ -251,3 +251,17 @@ def test_values_check_themselves(make: Any, field: str) -> None:
 def test_a_status_may_be_given_as_its_string() -> None:
     """`"ARCHIVED"` and `ReviewStatus.ARCHIVED` are the same."""
     assert StatusUpdate("abc", "ARCHIVED") == StatusUpdate("abc", ReviewStatus.ARCHIVED)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [(5, "is of type int"), ([PHOTO, "file"], "holds a str"), ([PHOTO] * 11, "has 11 entries")],
+)
+async def test_attachments_say_what_they_are_instead(
+    client: ReviewsClient, value: Any, fault: str
+) -> None:
+    """With the limit."""
+    limit = "it must be a sequence of at most 10 Attachment objects"
+    with pytest.raises(InvalidArgumentError) as caught:
+        await _call(client, "create_review", NEW | {"content_review": value})
+    assert str(caught.value) == f"content_review {fault}: {limit}"
