@@ -70,6 +70,7 @@ def test_a_word_for_success_is_understood(word: str) -> None:
     [
         ({"statusCode": 200, "messages": "failed", "data": {"a": 1}}, 200, ValidationError),
         ({"statusCode": 200, "message": "Failed"}, 200, ValidationError),
+        ({"statusCode": 400, "messages": "x"}, 200, BadRequestError),
         ({"statusCode": 404, "messages": "x"}, 200, NotFoundError),
         ({"statusCode": 200, "messages": "success", "data": []}, 500, ServerError),
         ({"statusCode": 200, "messages": "success", "data": []}, 404, NotFoundError),
