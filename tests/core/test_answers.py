@@ -302,11 +302,14 @@ def test_a_status_from_500_to_599_is_the_servers_fault(status: int, kind: type[A
 
 
 def test_a_refusal_that_nobody_could_copy_has_no_data() -> None:
-    """Its message is kept."""
-    body = b'{"messages":"x","data":%b}' % (b"[" * 900 + b"]" * 900)
-    with pytest.raises(BadRequestError) as caught:
-        decode_page(answer(body, 400))
-    assert (caught.value.messages, caught.value.data) == ("x", None)
+    """Its message is kept. How deep can be parsed and not copied depends on Python's version."""
+    told = []
+    for depth in (900, 3000):
+        body = b'{"messages":"x","data":%b}' % (b"[" * depth + b"]" * depth)
+        with pytest.raises(BadRequestError) as caught:
+            decode_page(answer(body, 400))
+        told.append((caught.value.messages, caught.value.data is None))
+    assert ("x", True) in told
 
 
 def test_an_answer_that_is_no_envelope_is_kept_whole() -> None:

@@ -926,9 +926,10 @@ def test_a_last_review_from_before_1970_ends_nothing(odd: dict[str, Any]) -> Non
     assert walk.cursor == "c"
 
 
-def test_a_cursor_of_a_digit_that_is_no_number_is_followed_as_it_is() -> None:
+@pytest.mark.parametrize("cursor", ["\N{SUPERSCRIPT TWO}", "X5"])
+def test_a_cursor_that_is_no_number_is_followed_as_it_is(cursor: str) -> None:
     """Not every digit of Unicode can be part of a number."""
-    assert Walk.begin("\N{SUPERSCRIPT TWO}~x111.12", 50).cursor == "\N{SUPERSCRIPT TWO}"
+    assert Walk.begin(f"{cursor}~x111.12", 50).cursor == cursor
 
 
 def test_a_cursor_from_before_1970_is_one_too() -> None:
