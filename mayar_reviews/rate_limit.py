@@ -210,6 +210,7 @@ class RateLimit:
         now = self._now()
         if self._paused_until <= now:
             _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
+        if self._paused_until <= now or self._probe_at <= now:
             self._probe_at = now + self._probe_every
         self._paused_until = max(self._paused_until, now + seconds)
         self._serve()

@@ -14,6 +14,28 @@ from tests.simulation.run import simulate
 from tests.simulation.shrink import as_row, shrink
 
 FOUND = [
+    # A 429 in a pause, after a request that already had its slot, was followed by a try at once.
+    Plan(
+        seed=30712417,
+        reviews=4,
+        per=5.0,
+        whole=1,
+        jobs=(
+            Job(kind="update", number=2, start=1.769),
+            Job(kind="look_up", number=4, start=1.925),
+            Job(kind="walk", number=6),
+        ),
+        faults=(
+            (
+                1,
+                Fault(kind="limited", detail="200"),
+            ),
+            (
+                3,
+                Fault(kind="limited", detail="90"),
+            ),
+        ),
+    ),
     # A second look at the head that was resumed showed what was changed twice.
     Plan(
         seed=16330,
