@@ -34,14 +34,13 @@ import msgspec
 from attrs import Factory, define, evolve
 
 from .answers import Listing
-from .api_json import dump, to_milliseconds, to_time
+from .api_json import LATEST, dump, to_milliseconds, to_time
 from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
 _NEVER = 2**62  # later than any time in milliseconds
-_LATEST = 253_402_300_799_999  # the last millisecond of a `datetime`
 
 
 _Order = Literal["unknown", "updated", "created", "none"]
@@ -70,7 +69,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         told = raw if isinstance(raw, dict) else {}
         review_id, updated, created = map(told.get, ("id", "updatedAt", "createdAt"))
         if not _is_time(created):
-            created = before.created if before else updated if _is_time(updated) else _LATEST
+            created = before.created if before else updated if _is_time(updated) else LATEST
         if not _is_time(updated):
             updated = before.updated if before else created
         if not isinstance(review_id, str):
@@ -97,7 +96,7 @@ def has_times(raw: Any) -> bool:
 
 
 def _is_time(value: object) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value <= _LATEST
+    return type(value) is int and 0 <= value <= LATEST
 
 
 def _looks_like_a_time(cursor: str | None) -> bool:
@@ -242,7 +241,7 @@ class Walk:
     @property
     def gaps(self) -> tuple[tuple[datetime, datetime], ...]:
         """Spans of `created_at`, from and until, that the server cannot show."""
-        return tuple((to_time(start), to_time(min(until, _LATEST))) for start, until in self._gaps)
+        return tuple((to_time(start), to_time(min(until, LATEST))) for start, until in self._gaps)
 
     @property
     def limit(self) -> int:
@@ -403,7 +402,7 @@ class Walk:
             self._go_on_from_bound(rows)
             return
         if is_time:
-            self._hides_until = _LATEST
+            self._hides_until = LATEST
         if not self._follow(cursor):
             raise PaginationError("the page's cursor leads back to an earlier page")
         self._bound = None
