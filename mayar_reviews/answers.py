@@ -150,7 +150,7 @@ def _refusal(status: int, answer: Answer, key: Secret) -> APIError:
         key.hide(messages) if isinstance(messages, str) else "",
         status_code=status,
         data=data,
-        request_id=key.hide(_header(answer, "x-request-id")),
+        request_id=key.hide(header(answer, "x-request-id")),
         retry_after=_retry_after(answer),
     )
 
@@ -158,7 +158,8 @@ def _refusal(status: int, answer: Answer, key: Secret) -> APIError:
 # --- headers ---------------------------------------------------------------------------------
 
 
-def _header(answer: Answer, name: str) -> str | None:
+def header(answer: Answer, name: str) -> str | None:
+    """Return a header of an answer, the first of several."""
     values = answer.headers.get(name)
     return values[0] if values else None
 
@@ -175,7 +176,8 @@ _HTTP_DATE = re.compile(
 )
 
 
-def _http_date(value: str | None) -> datetime | None:
+def http_date(value: str | None) -> datetime | None:
+    """Return the time that a header tells; `None` if it is missing or malformed."""
     if value is None or not _HTTP_DATE.fullmatch(value):
         return None
     try:
@@ -184,20 +186,15 @@ def _http_date(value: str | None) -> datetime | None:
         return None
 
 
-def server_time(answer: Answer) -> datetime | None:
-    """Return the time at which the server answered, by its own clock, to the second."""
-    return _http_date(_header(answer, "date"))
-
-
 def _retry_after(answer: Answer) -> float | None:
     """Return the seconds that a legal `Retry-After` asks for; the longest of several."""
     legal = []
     for value in answer.headers.get("retry-after", ()):
         if value.isascii() and value.isdigit():
             legal.append(float(value))
-        elif date := _http_date(value):
+        elif date := http_date(value):
             # Compared with the server's own clock: ours may be minutes off.
-            now = server_time(answer) or datetime.now(UTC)
+            now = http_date(header(answer, "date")) or datetime.now(UTC)
             legal.append((date - now).total_seconds())
     longest = max(legal, default=-1.0)
     return longest if longest >= 0 else None

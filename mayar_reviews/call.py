@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from .answers import Answer, server_time, understand
+from .answers import Answer, header, http_date, understand
 from .endpoints import Endpoint
 from .errors import APIError, DeadlineExceededError, MayarError, ResponseError
 from .events import RequestEvent
@@ -55,8 +55,8 @@ class Call:
     """Exchanges started, over all parts."""
     sent_at: float = field(default=0.0, init=False)
     """The loop time at which the last exchange began."""
-    _server_clock: tuple[datetime, float, float] | None = field(default=None, init=False)
-    """What the server's clock said last, and the loop times of its request and of hearing it."""
+    _server_clock: tuple[str, float, float] | None = field(default=None, init=False)
+    """The last `Date`, and the loop times of its request and of hearing it."""
     _attempts_before: int = field(default=0, init=False)
     """`attempts` when this part began."""
     _until: float = field(default=math.inf, init=False)
@@ -108,8 +108,8 @@ class Call:
                 self.attempts += 1
                 self.sent_at = started
                 answer = await settings.transport.send(endpoint, limit)
-                if (now := server_time(answer)) is not None:
-                    self._server_clock = now, started, answer.received_at
+                if (date := header(answer, "date")) is not None:
+                    self._server_clock = date, started, answer.received_at
                 # Inside, so that the budget hears of a 429.
                 outcome = understand(
                     answer, endpoint.read, settings.transport.key, lists=endpoint.lists
@@ -136,7 +136,9 @@ class Call:
         """
         if self._server_clock is None:
             return None
-        said, asked_at, heard_at = self._server_clock
+        date, asked_at, heard_at = self._server_clock
+        if (said := http_date(date)) is None:
+            return None
         earliest, latest = (said - timedelta(seconds=at - loop_time) for at in (heard_at, asked_at))
         return earliest, latest
 

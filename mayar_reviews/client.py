@@ -689,7 +689,8 @@ def _check(settings: Settings) -> None:
     if settings.deadline is not None:
         check_seconds("deadline", settings.deadline)
     check_type("retry", settings.retry, RetryPolicy)
-    check_type("rate_limit", settings.rate_limit, RateLimiter)
+    if not isinstance(settings.rate_limit, RateLimit):  # to compare with the protocol is slow
+        check_type("rate_limit", settings.rate_limit, RateLimiter)
     if isinstance(settings.rate_limit, type):
         raise InvalidArgumentError(
             f"is the class {settings.rate_limit.__name__}: it must be an object of it",

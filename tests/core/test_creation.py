@@ -122,11 +122,12 @@ async def test_no_photo_is_lost_to_an_older_review(clock_off: float, age: float)
         assert len(server.ledger.creations) == 1
 
 
+@pytest.mark.parametrize("date", [None, "yesterday"])
 @virtual_time
-async def test_without_the_servers_clock_attachments_stay_in_doubt() -> None:
-    """No `Date`: nothing tells whether the review that is there has the photo."""
+async def test_without_the_servers_clock_attachments_stay_in_doubt(date: str | None) -> None:
+    """No `Date` that can be read: nothing tells whether the review there has the photo."""
     there = make_review(7, paymentLinkId=PRODUCT, customerId=CUSTOMER, rating=5, message=MESSAGE)
-    no_date = [("Date", None)]
+    no_date = [("Date", date)]
     async with FaultServer(
         [there],
         customers={EMAIL: CUSTOMER},

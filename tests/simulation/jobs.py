@@ -27,6 +27,7 @@ from mayar_reviews import (
 from mayar_reviews.api_json import to_milliseconds
 from mayar_reviews.export import export_reviews
 
+from .loop import START
 from .plan import Job, Plan
 from .world import KEY, ORIGIN, PRIVATE, PRODUCTS, SimulatedTransport, World, current_job, email_of
 
@@ -53,7 +54,7 @@ class Leg:
     """The id and the last change of each review that came."""
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self, now: Callable[[], float]) -> Iterator[None]:
         """Keep how the call ends, and when; only a cancellation goes on."""
         try:
             yield
@@ -62,7 +63,7 @@ class Leg:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
-            self.ended_at = _now()
+            self.ended_at = now()
 
     @property
     def is_whole(self) -> bool:
@@ -116,22 +117,31 @@ class Program:
         if job.kind == "export":
             await self._export(told)
             return
-        task = asyncio.ensure_future(self._do(told, shared.with_options(deadline=job.deadline)))
+        work = self._do(told, shared.with_options(deadline=job.deadline))
         try:
-            if job.cancel_after is not None:
-                done, _ = await asyncio.wait([task], timeout=job.cancel_after)
-                if not done:
-                    told.cancelled_at = _now()
-                    self.world.note(f"job {job.number} is cancelled")
-                    task.cancel()
+            if job.cancel_after is None:
+                await work
+            else:
+                await self._cancel(told, asyncio.ensure_future(work), job.cancel_after)
+            told.ended_at = self.world.now()
+        finally:
+            self.world.note("job %d ends", job.number)
+
+    async def _cancel(self, told: Told, task: asyncio.Future[None], after: float) -> None:
+        """Cancel a job after so many seconds, unless it is over by then."""
+        try:
+            done, _ = await asyncio.wait([task], timeout=after)
+            if not done:
+                told.cancelled_at = self.world.now()
+                self.world.note("job %d is cancelled", told.job.number)
+                task.cancel()
             await asyncio.wait([task])
-            told.ended_at = _now()
             if not task.cancelled():
                 task.result()
         finally:
-            task.cancel()
-            await asyncio.wait([task])
-            self.world.note(f"job {job.number} ends")
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
 
     async def _do(self, told: Told, client: ReviewsClient) -> None:
         job = told.job
@@ -188,13 +198,13 @@ class Program:
 
     def _begin(self, told: Told) -> Leg:
         made = sum(one.job == told.job.number for one in self.world.exchanges)
-        leg = Leg(_now(), made)
+        leg = Leg(self.world.now(), made)
         told.legs.append(leg)
         return leg
 
     async def _call(self, told: Told, call: Callable[[], Awaitable[Any]]) -> None:
         leg = self._begin(told)
-        with leg.kept():
+        with leg.kept(self.world.now):
             leg.result = await call()
 
     async def _walk(self, told: Told, client: ReviewsClient) -> None:
@@ -227,7 +237,7 @@ class Program:
     async def _take(
         self, leg: Leg, found: AsyncGenerator[Review | ReviewPage, None], *, leaves: bool
     ) -> None:
-        with leg.kept():
+        with leg.kept(self.world.now):
             async with aclosing(found):
                 async for one in found:
                     leg.reviews += map(_seen, one.data if isinstance(one, ReviewPage) else (one,))
@@ -254,11 +264,11 @@ class Program:
             while not task.done() and (
                 self.world.has_faults_left
                 or self.world.landing
-                or _now() < 1_000.0 + last_edit + 30
+                or self.world.now() < START + last_edit + 30
                 or any(one.ended_at is None for one in others)
             ):
                 await asyncio.wait([task], timeout=5)
-            told.watched_until = _now()
+            told.watched_until = self.world.now()
             seen = len(self._answered(job))
             for _ in range(_ROUNDS):
                 if task.done() or len(self._answered(job)) >= seen + 3:
@@ -272,7 +282,7 @@ class Program:
             leg.error = error
             raise
         finally:
-            leg.ended_at = _now()
+            leg.ended_at = self.world.now()
             leg.answered = self._answered(job)
             task.cancel()
             with suppress(asyncio.CancelledError, MayarError, RuntimeError):
@@ -311,13 +321,13 @@ class Program:
                 shutil.copytree(here, after)
                 if not done:
                     told.kills += 1
-                    self.world.note(f"job {job.number}: its process is killed")
+                    self.world.note("job %d: its process is killed", job.number)
                     task.cancel()
                     await asyncio.wait([task])
                     await client.aclose()
                     continue
                 await client.aclose()
-                leg.ended_at, leg.error = _now(), task.exception()
+                leg.ended_at, leg.error = self.world.now(), task.exception()
                 if leg.error is None:
                     leg.result = task.result()
                     lines = (here / "reviews.jsonl").read_text().splitlines()
@@ -326,7 +336,7 @@ class Program:
                     break
                 await asyncio.sleep(20)
         finally:
-            told.ended_at = _now()
+            told.ended_at = self.world.now()
             shutil.rmtree(folder)
 
 
@@ -349,7 +359,3 @@ def _media(job: Job) -> list[Attachment]:
 
 def _seen(review: Review) -> tuple[str, int]:
     return review.id, to_milliseconds(review.updated_at)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

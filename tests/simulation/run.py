@@ -12,7 +12,7 @@ from mayar_reviews import RateLimit
 
 from .jobs import Program
 from .laws import broken_laws
-from .loop import SimulatedLoop, StuckError
+from .loop import START, SimulatedLoop, StuckError
 from .plan import Edit, Plan
 from .world import PRIVATE, PRODUCTS, World
 
@@ -27,9 +27,10 @@ class Trace:
     loop: SimulatedLoop
     lines: list[str] | None = None
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: str, *details: object) -> None:
+        """Note `text % details`, which is not made unless somebody wants it."""
         if self.lines is not None:
-            self.lines.append(f"{self.loop.time() - 1000:9.3f}  {text}")
+            self.lines.append(f"{self.loop.time() - START:9.3f}  {text % details}")
 
 
 class _Log(logging.Handler):
@@ -67,23 +68,24 @@ def simulate(plan: Plan, trace: list[str] | None = None) -> list[str]:
 
 
 async def _main(plan: Plan, loop: SimulatedLoop, note: Trace, log: list[str]) -> list[str]:
-    world = World(plan, note)
+    world = World(plan, note, loop)
     program = Program(world, _budgets(plan))
-    clients = [program.client(None, number) for number in (0, 1)]
+    parts = {job.number % 2 for job in plan.jobs}
+    clients = {part: program.client(None, part) for part in parts}
     jobs = [asyncio.ensure_future(program.run(job, clients[job.number % 2])) for job in plan.jobs]
     for edit in plan.edits:
         loop.call_later(edit.at, _edit, world, edit)
     if plan.close_at is not None:
         await asyncio.wait(jobs, timeout=plan.close_at)
         note("the clients are closed")
-        for client in clients:
+        for client in clients.values():
             await client.aclose()
     _, late = await asyncio.wait(jobs, timeout=_HORIZON)
     for task in late:
         task.cancel()
     if late:
         await asyncio.wait(late)
-    for client in clients:
+    for client in clients.values():
         await client.aclose()
     laws = [
         f"the simulation itself: {job.exception()!r}"
@@ -105,7 +107,7 @@ def _budgets(plan: Plan) -> tuple[RateLimit, RateLimit]:
 def _edit(world: World, edit: Edit) -> None:
     product = PRODUCTS[edit.number % 2]
     review_id = f"review-{edit.number % 2}-{edit.number // 2}"
-    world.note(f"somebody else: {edit.kind} {review_id}")
+    world.note("somebody else: %s %s", edit.kind, review_id)
     if edit.kind == "create":
         world.store.add_review(product, message=f"{PRIVATE} of another", userId="user-1")
     elif review_id in world.store.reviews:

@@ -119,11 +119,13 @@ def test_a_seed_tells_the_same_story_on_every_python() -> None:
 
 
 STORY = """\
-    0.000  #0 job 0 sends POST /reviews/create, to fail: Fault(kind='lost', commit=True, seconds=0.0, detail='')
+    0.000  #0 job 0 sends POST /reviews/create
+    0.000  #0 will fail: Fault(kind='lost', commit=True, seconds=0.0, detail='')
     0.000  #0 arrives
     0.000  #0 is done
     0.000  #0 ends: None
-    0.000  #1 job 0 sends GET /customers/detail?email=rahasia-0%40example.com, to fail: Fault(kind='limited', commit=False, seconds=0.0, detail='7')
+    0.000  #1 job 0 sends GET /customers/detail?email=rahasia-0%40example.com
+    0.000  #1 will fail: Fault(kind='limited', commit=False, seconds=0.0, detail='7')
     0.000  #1 arrives
     0.000  #1 ends: 429
     3.000  somebody else: edit review-0-0

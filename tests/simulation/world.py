@@ -86,7 +86,8 @@ class World:
     """A shop, its API, and a network that fails as planned."""
 
     plan: Plan
-    note: Callable[[str], object]
+    note: Callable[..., object]
+    loop: asyncio.AbstractEventLoop
     exchanges: list[Exchange] = field(factory=list)
     landing: int = 0
     """How many requests and commits are still on their way."""
@@ -159,9 +160,13 @@ class World:
             }
         )
 
+    def now(self) -> float:
+        """Return the loop's time, without the system call that `get_running_loop` is."""
+        return self.loop.time()
+
     def clock(self) -> int:
         """Return the server's time in Unix milliseconds."""
-        return self.clock_at(_now())
+        return self.clock_at(self.now())
 
     def clock_at(self, time: float) -> int:
         """Return the server's time at a time of the loop."""
@@ -173,7 +178,7 @@ class World:
         self._touch(review_id, fields)
 
     def _touch(self, review_id: str, fields: Mapping[str, Any]) -> None:
-        self.touched.setdefault(review_id, []).append((_now(), frozenset(fields)))
+        self.touched.setdefault(review_id, []).append((self.now(), frozenset(fields)))
 
     @property
     def has_faults_left(self) -> bool:
@@ -186,30 +191,30 @@ class World:
         """Carry a request to the server and its answer back, or fail."""
         target, body = endpoint.target, endpoint.body
         path, _, query = target.partition("?")
+        number = len(self.exchanges)
+        fault = self._faults.get(number)
         exchange = Exchange(
-            len(self.exchanges),
+            number,
             current_job.get(),
             endpoint.name,
             PREFIX + path,
             dict(parse_qsl(query)),
             None if body is None else json.loads(body),
-            _now(),
-            self._faults.get(len(self.exchanges)),
+            self.now(),
+            fault,
         )
         self.exchanges.append(exchange)
-        if exchange.number == _MOST:
+        if number == _MOST:
             raise RuntimeError(f"{_MOST} requests, and no end")
-        self.note(
-            f"#{exchange.number} job {exchange.job} sends {endpoint.method} {target}"
-            + (f", to fail: {exchange.fault}" if exchange.fault else "")
-        )
+        self.note("#%d job %d sends %s %s", number, exchange.job, endpoint.method, target)
+        if fault:
+            self.note("#%d will fail: %s", number, fault)
         try:
             exchange.answer = await self._carry(endpoint, exchange, limit)
             return exchange.answer
         finally:
-            exchange.ended_at = _now()
-            status = exchange.answer and exchange.answer.status
-            self.note(f"#{exchange.number} ends: {status}")
+            exchange.ended_at = self.now()
+            self.note("#%d ends: %s", number, exchange.answer and exchange.answer.status)
 
     async def _carry(self, endpoint: Endpoint[Any], exchange: Exchange, limit: float) -> Answer:
         fault, plan = exchange.fault, self.plan
@@ -217,7 +222,6 @@ class World:
         if fault and kind == "refused":
             await asyncio.sleep(min(fault.seconds, limit))
             raise ConnectionFailedError("no connection")
-        loop = asyncio.get_running_loop()
         uplink = self._draw.seconds(0, plan.uplink) if plan.uplink else 0.0
         travel = uplink + (self._draw.seconds(0, plan.downlink) if plan.downlink else 0.0)
         if fault and kind in ("slow", "lost", "garbage", "status", "limited"):
@@ -226,13 +230,13 @@ class World:
 
         def arrive() -> None:
             self.landing -= 1
-            exchange.arrived_at, exchange.was_awaited = _now(), exchange.ended_at is None
-            self.note(f"#{exchange.number} arrives")
+            exchange.arrived_at, exchange.was_awaited = self.now(), exchange.ended_at is None
+            self.note("#%d arrives", exchange.number)
             replies.append(self._serve(endpoint, exchange))
 
         self.landing += 1
         if uplink:
-            loop.call_later(uplink, arrive)
+            self.loop.call_later(uplink, arrive)
         else:
             arrive()
         if travel:
@@ -258,7 +262,7 @@ class World:
                     self.landing -= 1
                     self._handle(endpoint, exchange)
 
-                asyncio.get_running_loop().call_later(seconds, commit)
+                self.loop.call_later(seconds, commit)
                 return self._answer(Reply(200, None))
             case Fault(kind="refusal", detail="failed"):
                 return self._answer(refusal(200, "failed", data=KEY))
@@ -267,7 +271,7 @@ class World:
             case Fault(kind="limited", detail=detail):
                 headers = {"retry-after": detail} if detail else {}
                 if detail == "date":
-                    ahead = UNIX + _now() + self.plan.clock_ahead + 9
+                    ahead = UNIX + self.now() + self.plan.clock_ahead + 9
                     headers = {"retry-after": formatdate(ahead, usegmt=True)}
                 return self._answer(Reply(429, {"statusCode": 429, "messages": "slow"}, headers))
             case Fault(kind="swapped"):
@@ -291,8 +295,8 @@ class World:
             Request(endpoint.method, exchange.path, exchange.query, exchange.body)
         )
         if reply.committed:
-            exchange.committed_at = _now()
-            self.note(f"#{exchange.number} is done")
+            exchange.committed_at = self.now()
+            self.note("#%d is done", exchange.number)
             for update in exchange.body.get("input", [exchange.body]):
                 if "id" in update:
                     self._touch(update["id"], update)
@@ -318,9 +322,9 @@ class World:
         return self._pack(reply.status, dump(reply.envelope), reply.headers)
 
     def _pack(self, status: int, body: bytes, headers: Mapping[str, str] = {}) -> Answer:
-        date = formatdate(UNIX + _now() + self.plan.clock_ahead, usegmt=True)
+        date = formatdate(UNIX + self.now() + self.plan.clock_ahead, usegmt=True)
         lists = {name: (text,) for name, text in headers.items()}
-        return Answer(status, {"date": (date,)} | lists, body, _now())
+        return Answer(status, {"date": (date,)} | lists, body, self.now())
 
     def _spoil(self, how: str, right: Reply | None) -> Answer:
         envelope = dict(right.envelope) if right else {"statusCode": 200, "messages": "success"}
@@ -379,7 +383,3 @@ class SimulatedTransport(Transport):
         except MayarError as error:
             failure = error
         raise failure.with_traceback(None)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
