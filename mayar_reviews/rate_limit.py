@@ -30,7 +30,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from operator import itemgetter
 from typing import Generic, NoReturn, Protocol, TypeVar, runtime_checkable
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from .checks import check_integer, check_seconds, check_type
 from .errors import APIError, DeadlineExceededError
@@ -91,9 +91,8 @@ class Slot(Generic[T]):
 @frozen
 class _Ticket:
     loop: asyncio.AbstractEventLoop
-    probes: bool
-    """Whether its request finds out if a pause still holds."""
     taken: float
+    """When; of a part's slot, when the larger budget gave one too."""
 
 
 class RateLimit:
@@ -128,12 +127,14 @@ class RateLimit:
         self._per = per
         self._free = requests
         self._returns: deque[float] = deque()  # when the slots of answered requests come back
-        # Waiters in the order in which they came: a number, and when a 429 of a part lets them
-        # have a slot. One that is cancelled is taken out at once.
-        self._queue: list[tuple[int, asyncio.Future[_Ticket], Callable[[], float]]] = []
+        # Waiters in the order in which they came: a number, and the parts that gave them a slot
+        # already. One that is cancelled is taken out at once.
+        self._queue: list[tuple[int, asyncio.Future[_Ticket], tuple[RateLimit, ...]]] = []
         self._paused_until = -math.inf
         self._probe_every = 2 * per if per >= 1 else LONG_PAUSE
         self._probe_at = math.inf
+        self._limited_at = -math.inf  # when the last 429 came
+        self._let_go_at = -math.inf  # when the largest budget gave this part a slot
         # The part that got the last 429, when it got it, and until when direct requests wait.
         self._refused: tuple[RateLimit, float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -154,46 +155,43 @@ class RateLimit:
         self, until: float | None = None, on_wait: Callable[[float], None] | None = None
     ) -> AbstractAsyncContextManager[None]:
         """Hold a slot for one request; see `RateLimiter.slot`."""
-        return self._slot(next(_arrivals), until, on_wait, self._direct)
+        return self._slot(next(_arrivals), (), until, on_wait)
 
     def _slot(
         self,
         arrival: int,
+        parts: tuple[RateLimit, ...],
         until: float | None,
         on_wait: Callable[[float], None] | None,
-        opens: Callable[[], float],
     ) -> AbstractAsyncContextManager[None]:
         if self._within is None:
-            acquire = functools.partial(self._acquire, arrival, opens)
+            acquire = functools.partial(self._acquire, arrival, parts)
             return Slot(acquire, self._release, until, on_wait)
-        return self._slot_within(self._within, arrival, until, on_wait, opens)
+        return self._slot_within(self._within, arrival, parts, until, on_wait)
 
     @asynccontextmanager
     async def _slot_within(
         self,
         whole: RateLimiter,
         arrival: int,
+        parts: tuple[RateLimit, ...],
         until: float | None,
         on_wait: Callable[[float], None] | None,
-        opens: Callable[[], float],
     ) -> AsyncGenerator[None, None]:
         # Our own slot is taken first. It uses nothing of our budget while it waits for the other.
-        ticket = await self._acquire(arrival, opens, until, on_wait)
+        ticket = await self._acquire(arrival, parts, until, on_wait)
         error: BaseException | None = None
         used = False
         try:
             if isinstance(whole, RateLimit):
-                # A 429 can pause us while it waits there.
                 slot = whole._slot(  # noqa: SLF001  our own class
-                    arrival,
-                    until,
-                    on_wait,
-                    lambda: -math.inf if ticket.probes else max(opens(), self._opens_at),
+                    arrival, (*parts, self), until, on_wait
                 )
             else:
                 slot = whole.slot(until, on_wait)
             async with slot:
                 used = True
+                ticket = evolve(ticket, taken=self._now())
                 yield
         except BaseException as caught:
             error = caught
@@ -210,8 +208,8 @@ class RateLimit:
         now = self._now()
         if self._paused_until <= now:
             _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
-        if self._paused_until <= now or self._probe_at <= now:
             self._probe_at = now + self._probe_every
+        self._limited_at = now
         self._paused_until = max(self._paused_until, now + seconds)
         self._serve()
         if isinstance(self._within, RateLimit):
@@ -232,7 +230,7 @@ class RateLimit:
     async def _acquire(
         self,
         arrival: int,
-        opens: Callable[[], float],
+        parts: tuple[RateLimit, ...],
         until: float | None,
         on_wait: Callable[[float], None] | None,
     ) -> _Ticket:
@@ -240,9 +238,10 @@ class RateLimit:
         self._enter(loop)
         self._serve()
         now = self._now()
-        if self._free and max(self._opens_at, opens()) <= now:
-            return self._hand_out(now)  # nobody waits for it: they would have been served
-        turn = max(self._turn(now, arrival), opens())
+        opens_at = self._opens_for(parts)
+        if self._free and max(self._opens_at, opens_at) <= now:
+            return self._hand_out(now, parts)  # nobody waits for it: they would have been served
+        turn = max(self._turn(now, arrival), opens_at)
         if until is not None and turn > until:
             raise DeadlineExceededError(
                 f"the rate limit has no free slot for {turn - now:.1f} s; the deadline is sooner"
@@ -250,7 +249,7 @@ class RateLimit:
         if on_wait is not None:
             on_wait(turn - now)
         waiter: asyncio.Future[_Ticket] = loop.create_future()
-        insort(self._queue, (arrival, waiter, opens))
+        insort(self._queue, (arrival, waiter, parts))
         self._serve()
         try:
             async with asyncio.timeout_at(until):
@@ -271,7 +270,7 @@ class RateLimit:
         if ticket.loop is not self._loop:
             return  # its loop was closed, and `_enter` has taken the slot back
         accepted = error is None or (isinstance(error, APIError) and not error.transient)
-        if ticket.probes and accepted:
+        if accepted and self._limited_at < ticket.taken and self._now() < self._paused_until:
             _log.warning("the server accepts requests again: the pause is over")
             self._paused_until = -math.inf
             if isinstance(self._within, RateLimit):
@@ -307,16 +306,27 @@ class RateLimit:
         """When a slot may be handed out again: after the pause, or before, to probe it."""
         return min(self._paused_until, self._probe_at)
 
-    def _direct(self) -> float:
-        """When those that take from this budget directly may have a slot."""
+    @property
+    def _lets_go_at(self) -> float:
+        """When a request that has a slot of this part may have one of the larger budget."""
+        last = max(self._limited_at, self._let_go_at)
+        return min(self._paused_until, last + self._probe_every)
+
+    def _opens_for(self, parts: tuple[RateLimit, ...]) -> float:
+        """When a 429 of these parts, or else of any, lets a request have a slot."""
+        if parts:
+            return max(part._lets_go_at for part in parts)  # noqa: SLF001
         return -math.inf if self._refused is None else self._refused[2]
 
-    def _hand_out(self, now: float) -> _Ticket:
+    def _hand_out(self, now: float, parts: tuple[RateLimit, ...]) -> _Ticket:
         """Take a free slot."""
         assert self._loop is not None
+        if not isinstance(self._within, RateLimit):
+            for part in parts:
+                part._let_go_at = now  # noqa: SLF001
         self._free -= 1
         self._probe_at = now + self._probe_every
-        return _Ticket(self._loop, self._paused_until > now, self._now())
+        return _Ticket(self._loop, self._now())
 
     def _serve(self) -> None:
         """Take back the slots that are due, give them to waiters, set a timer for the rest."""
@@ -325,19 +335,21 @@ class RateLimit:
             self._returns.popleft()
             self._free += 1
         while self._free and self._opens_at <= now:
-            place = next((n for n, one in enumerate(self._queue) if one[2]() <= now), None)
+            place = next(
+                (n for n, one in enumerate(self._queue) if self._opens_for(one[2]) <= now), None
+            )
             if place is None:
                 break
-            _, waiter, _ = self._queue.pop(place)
+            _, waiter, parts = self._queue.pop(place)
             if not waiter.done():
-                waiter.set_result(self._hand_out(now))
+                waiter.set_result(self._hand_out(now, parts))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._loop is not None and self._queue and (self._free or self._returns):
             due = max(now if self._free else self._returns[0], self._opens_at)
             if due <= now:  # those that are left are held up by a 429 of a part
-                due = min(opens() for _, _, opens in self._queue)
+                due = min(self._opens_for(parts) for _, _, parts in self._queue)
             self._timer = self._loop.call_at(due, self._serve)
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -202,6 +202,30 @@ async def test_a_429_also_holds_up_who_waits_for_the_larger_budget_already() -> 
 
 
 @virtual_time
+async def test_one_request_tries_a_long_pause_and_not_all_that_have_a_slot_of_the_part() -> None:
+    """They wait for the larger budget. The pause is over once that one is accepted."""
+    whole = RateLimit(4, per=10.0)
+    part = RateLimit(9, per=10.0, within=whole)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for _ in range(4):
+        assert await _waited(part) == 0
+    sent: list[float] = []
+
+    async def use() -> None:
+        async with part.slot():
+            sent.append(loop.time() - start)
+            await asyncio.sleep(5)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(use())
+        await asyncio.sleep(1)
+        await part.pause(3600.0)
+    assert sent == pytest.approx([21.0, 26.0, 26.0, 26.0], abs=0.01)
+
+
+@virtual_time
 async def test_who_waits_directly_lets_the_other_parts_pass() -> None:
     """A 429 of one part holds up those who take from the whole, and no other part behind them."""
     address = RateLimit(20, per=60.0)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mayar_reviews.testing.personality import Cursor, Order, Stats
 
@@ -157,7 +157,7 @@ def draw_plan(seed: int) -> Plan:
     share = draw.one_of((0.0, 0.2, 0.4, 0.7))
     order = draw.one_of(_ORDERS)
     cursor = draw.one_of(_CURSORS)
-    return Plan(
+    plan = Plan(
         seed=seed,
         order=order,
         # The oldest first, and a cursor that asks for what is older: no server is like that.
@@ -189,6 +189,26 @@ def draw_plan(seed: int) -> Plan:
                 draw.number(0, 9),
             )
             for _ in range(draw.number(1, 6) if lists and draw.chance(0.5) else 0)
+        ),
+    )
+    return _with_long_pauses(draw, plan) if draw.chance(0.01) else plan
+
+
+def _with_long_pauses(draw: Draw, plan: Plan) -> Plan:
+    """Let several tasks compete for two small budgets within another one, and get many a 429."""
+    kinds = [draw.one_of(_JOBS) for _ in range(draw.number(2, 7))]
+    return evolve(
+        plan,
+        reviews=draw.number(0, 7),
+        requests=draw.one_of((1, 2, 3, 20)),
+        per=draw.one_of((5.0, 60.0)),
+        whole=draw.one_of((1, 1, 2, 3)),
+        attempts=draw.one_of((4, 7)),
+        jobs=tuple(_draw_job(draw, kind, number) for number, kind in enumerate(kinds)),
+        faults=tuple(
+            (number, Fault("limited", detail=draw.one_of(("200", "200", "90", "4000", "7", ""))))
+            for number in range(14)
+            if draw.chance(0.35)
         ),
     )
 

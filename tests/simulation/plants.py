@@ -180,6 +180,18 @@ PLANTS = {
         "        self._paused_until = max(self._paused_until, now + seconds)\n",
         "",
     ),
+    "old_answer_ends_a_pause": Plant(
+        "a 429 pauses all",
+        "rate_limit.py",
+        "if accepted and self._limited_at < ticket.taken and ",
+        "if accepted and ",
+    ),
+    "pause_forgotten_by_who_waits_for_the_whole": Plant(
+        "a 429 pauses all",
+        "rate_limit.py",
+        "            return max(part._lets_go_at for part in parts)",
+        "            return -math.inf",
+    ),
     # Time, and what is left behind.
     "deadline_forgotten": Plant(
         "every call is over",

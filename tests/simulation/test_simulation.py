@@ -14,6 +14,40 @@ from tests.simulation.run import simulate
 from tests.simulation.shrink import as_row, shrink
 
 FOUND = [
+    # The next try of a long pause counted from the part's slot, and the whole's had come later.
+    Plan(
+        seed=50465191,
+        downlink=0.05,
+        whole=1,
+        jobs=(Job("walk", 2), Job("create", 3)),
+        faults=((0, Fault("limited", detail="200")), (2, Fault("limited", detail="200"))),
+    ),
+    # As before, after a short pause.
+    Plan(
+        seed=1025,
+        per=5.0,
+        whole=1,
+        jobs=(Job("create", 0), Job("create", 1, deadline=None)),
+        faults=(
+            (0, Fault("limited", detail="7")),
+            (1, Fault("limited", detail="200")),
+            (3, Fault("limited", detail="7")),
+        ),
+    ),
+    # All that waited for the whole tried a long pause at once; one was accepted, another not.
+    Plan(
+        seed=1353,
+        downlink=0.5,
+        reviews=2,
+        per=5.0,
+        whole=3,
+        jobs=(
+            Job("walk", 0, size=1),
+            Job("walk", 1, start=2.222, size=1),
+            Job("walk", 6),
+        ),
+        faults=((1, Fault("limited", detail="200")), (6, Fault("limited", detail="90"))),
+    ),
     # A 429 in a pause, after a request that already had its slot, was followed by a try at once.
     Plan(
         seed=30712417,
