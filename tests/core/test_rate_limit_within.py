@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from mayar_reviews import DeadlineExceededError, RateLimit
+from mayar_reviews import DeadlineExceededError, RateLimit, RateLimitError
 from tests.support.budget_rules import free_slots
 from tests.support.clock import virtual_time
 from tests.support.fault_server import FaultServer, make_review
@@ -209,7 +209,7 @@ async def test_one_request_tries_a_long_pause_and_not_all_that_have_a_slot_of_th
     loop = asyncio.get_running_loop()
     start = loop.time()
     for _ in range(4):
-        assert await _waited(part) == 0
+        assert await _waited(whole) == 0
     sent: list[float] = []
 
     async def use() -> None:
@@ -223,6 +223,27 @@ async def test_one_request_tries_a_long_pause_and_not_all_that_have_a_slot_of_th
         await asyncio.sleep(1)
         await part.pause(3600.0)
     assert sent == pytest.approx([21.0, 26.0, 26.0, 26.0], abs=0.01)
+
+
+@virtual_time
+async def test_the_next_try_of_a_long_pause_counts_from_when_the_last_one_was_sent() -> None:
+    """It waited for the larger budget before: its slot of the part came earlier."""
+    whole = RateLimit(2, per=10.0)
+    part, other = (RateLimit(9, per=10.0, within=whole) for _ in range(2))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await part.pause(3600.0)
+    await asyncio.sleep(15)
+    assert await _waited(other) == await _waited(other) == 0
+    sent: list[float] = []
+    for _ in range(2):
+        with contextlib.suppress(RateLimitError):
+            async with part.slot():
+                sent.append(loop.time() - start)
+                await part.pause(3600.0)
+                raise RateLimitError(status_code=429)
+        assert await _waited(other) == 0  # which acquits the larger budget
+    assert sent == pytest.approx([25.0, 45.0], abs=0.01)
 
 
 @virtual_time
