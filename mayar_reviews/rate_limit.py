@@ -273,8 +273,10 @@ class RateLimit:
         if accepted and self._limited_at < ticket.taken and self._now() < self._paused_until:
             _log.warning("the server accepts requests again: the pause is over")
             self._paused_until = -math.inf
-            if isinstance(self._within, RateLimit):
-                self._within._serve()  # noqa: SLF001  it held up those that wait there
+            whole = self._within
+            while isinstance(whole, RateLimit):  # it held up those that wait there
+                whole._serve()  # noqa: SLF001
+                whole = whole._within  # noqa: SLF001
         if accepted and self._refused is not None and ticket.taken >= self._refused[1]:
             self._refused = None
         self._give_back()

@@ -201,11 +201,15 @@ async def test_a_429_also_holds_up_who_waits_for_the_larger_budget_already() -> 
     assert 16 <= times["held up"] < 17
 
 
+@pytest.mark.parametrize("budgets_between", [0, 2])
 @virtual_time
-async def test_one_request_tries_a_long_pause_and_not_all_that_have_a_slot_of_the_part() -> None:
-    """They wait for the larger budget. The pause is over once that one is accepted."""
-    whole = RateLimit(4, per=10.0)
-    part = RateLimit(9, per=10.0, within=whole)
+async def test_one_request_tries_a_long_pause_and_not_all_that_have_a_slot_of_the_part(
+    budgets_between: int,
+) -> None:
+    """They wait for the largest budget. The pause is over once that one is accepted."""
+    whole = part = RateLimit(4, per=10.0)
+    for _ in range(budgets_between + 1):
+        part = RateLimit(9, per=10.0, within=part)
     loop = asyncio.get_running_loop()
     start = loop.time()
     for _ in range(4):
