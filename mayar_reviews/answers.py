@@ -150,7 +150,7 @@ def _refusal(status: int, answer: Answer, key: Secret) -> APIError:
         key.hide(messages) if isinstance(messages, str) else "",
         status_code=status,
         data=data,
-        request_id=key.hide(header(answer, "x-request-id")),
+        request_id=key.hide(_header(answer, "x-request-id")),
         retry_after=_retry_after(answer),
     )
 
@@ -158,8 +158,7 @@ def _refusal(status: int, answer: Answer, key: Secret) -> APIError:
 # --- headers ---------------------------------------------------------------------------------
 
 
-def header(answer: Answer, name: str) -> str | None:
-    """Return a header of an answer, the first of several."""
+def _header(answer: Answer, name: str) -> str | None:
     values = answer.headers.get(name)
     return values[0] if values else None
 
@@ -174,6 +173,12 @@ _HTTP_DATE = re.compile(
     rf"|{_DAYS} {_MONTHS} [ \d]\d {_TIME} \d{{4}}",
     re.ASCII,
 )
+
+
+def date_header(answer: Answer) -> str | None:
+    """Return the `Date` of an answer, unless it is malformed."""
+    value = _header(answer, "date")
+    return value if value is not None and _HTTP_DATE.fullmatch(value) else None
 
 
 def http_date(value: str | None) -> datetime | None:
@@ -194,7 +199,7 @@ def _retry_after(answer: Answer) -> float | None:
             legal.append(float(value))
         elif date := http_date(value):
             # Compared with the server's own clock: ours may be minutes off.
-            now = http_date(header(answer, "date")) or datetime.now(UTC)
+            now = http_date(_header(answer, "date")) or datetime.now(UTC)
             legal.append((date - now).total_seconds())
     longest = max(legal, default=-1.0)
     return longest if longest >= 0 else None

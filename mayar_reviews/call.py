@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from .answers import Answer, header, http_date, understand
+from .answers import Answer, date_header, http_date, understand
 from .endpoints import Endpoint
 from .errors import APIError, DeadlineExceededError, MayarError, ResponseError
 from .events import RequestEvent
@@ -108,7 +108,7 @@ class Call:
                 self.attempts += 1
                 self.sent_at = started
                 answer = await settings.transport.send(endpoint, limit)
-                if (date := header(answer, "date")) is not None:
+                if (date := date_header(answer)) is not None:
                     self._server_clock = date, started, answer.received_at
                 # Inside, so that the budget hears of a 429.
                 outcome = understand(

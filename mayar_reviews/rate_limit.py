@@ -209,6 +209,7 @@ class RateLimit:
         if self._paused_until <= now:
             _log.warning("the rate limit is reached: pausing for %.1f s", seconds)
             self._probe_at = now + self._probe_every
+            self._let_go_at = now
         self._limited_at = now
         self._paused_until = max(self._paused_until, now + seconds)
         self._serve()
@@ -225,7 +226,10 @@ class RateLimit:
             await self.pause(seconds)
         else:
             # No longer than that: the part may have nothing more to send that would end it.
-            self._refused = part, now, now + min(seconds, self._probe_every)
+            until = now + min(seconds, self._probe_every)
+            if before is not None and before[0] is part:
+                until = max(until, before[2])
+            self._refused = part, now, until
 
     async def _acquire(
         self,
@@ -273,18 +277,18 @@ class RateLimit:
         if accepted and self._limited_at < ticket.taken and self._now() < self._paused_until:
             _log.warning("the server accepts requests again: the pause is over")
             self._paused_until = -math.inf
-            whole = self._within
-            while isinstance(whole, RateLimit):  # it held up those that wait there
-                whole._serve()  # noqa: SLF001
-                whole = whole._within  # noqa: SLF001
+            self._serve_larger()
         if accepted and self._refused is not None and ticket.taken >= self._refused[1]:
             self._refused = None
+            self._serve_larger()
         self._give_back()
 
     def _put_back(self, ticket: _Ticket) -> None:
         """Take back a slot that no request has used."""
         if ticket.loop is self._loop:
             self._free += 1
+            if isinstance(self._within, RateLimit):
+                self._probe_at = self._let_go_at + self._probe_every  # it tried nothing
             self._serve()
 
     def _give_back(self) -> None:
@@ -311,14 +315,18 @@ class RateLimit:
     @property
     def _lets_go_at(self) -> float:
         """When a request that has a slot of this part may have one of the larger budget."""
-        last = max(self._limited_at, self._let_go_at)
-        return min(self._paused_until, last + self._probe_every)
+        return min(self._paused_until, self._let_go_at + self._probe_every)
+
+    @property
+    def _opens_directly_at(self) -> float:
+        """When a 429 of a part lets those have a slot that take from this budget directly."""
+        return -math.inf if self._refused is None else self._refused[2]
 
     def _opens_for(self, parts: tuple[RateLimit, ...]) -> float:
-        """When a 429 of these parts, or else of any, lets a request have a slot."""
-        if parts:
-            return max(part._lets_go_at for part in parts)  # noqa: SLF001
-        return -math.inf if self._refused is None else self._refused[2]
+        """When the 429s of parts let a request have a slot that has one of these already."""
+        if not parts:
+            return self._opens_directly_at
+        return max(parts[0]._opens_directly_at, *(part._lets_go_at for part in parts))  # noqa: SLF001
 
     def _hand_out(self, now: float, parts: tuple[RateLimit, ...]) -> _Ticket:
         """Take a free slot."""
@@ -326,9 +334,17 @@ class RateLimit:
         if not isinstance(self._within, RateLimit):
             for part in parts:
                 part._let_go_at = now  # noqa: SLF001
+                part._probe_at = now + part._probe_every  # noqa: SLF001
         self._free -= 1
         self._probe_at = now + self._probe_every
         return _Ticket(self._loop, self._now())
+
+    def _serve_larger(self) -> None:
+        """Serve those that wait in the larger budgets: a 429 that is over held them up."""
+        whole = self._within
+        while isinstance(whole, RateLimit):
+            whole._serve()  # noqa: SLF001
+            whole = whole._within  # noqa: SLF001
 
     def _serve(self) -> None:
         """Take back the slots that are due, give them to waiters, set a timer for the rest."""

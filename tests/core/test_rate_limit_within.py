@@ -251,6 +251,71 @@ async def test_the_next_try_of_a_long_pause_counts_from_when_the_last_one_was_se
 
 
 @virtual_time
+async def test_the_next_try_of_a_long_pause_does_not_count_from_a_late_answer() -> None:
+    """The part and the larger budget agree when the next one may be sent."""
+    part = RateLimit(9, per=10.0, within=RateLimit(20, per=10.0))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await part.pause(3600.0)
+    sent: list[float] = []
+    for _ in range(3):
+        with contextlib.suppress(RateLimitError):
+            async with part.slot(until=start + 65):
+                sent.append(loop.time() - start)
+                await asyncio.sleep(4)
+                await part.pause(3600.0)
+                raise RateLimitError(status_code=429)
+    assert sent == pytest.approx([20.0, 40.0, 60.0], abs=0.01)
+
+
+@virtual_time
+async def test_a_try_that_is_cancelled_before_it_was_sent_is_made_up_for_at_once() -> None:
+    """It had its slot of the part, and waited for the larger budget."""
+    whole = RateLimit(1, per=10.0)
+    part, other = (RateLimit(9, per=10.0, within=whole) for _ in range(2))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await part.pause(3600.0)
+    await asyncio.sleep(15)
+    assert await _waited(other) == 0
+    first, second = (asyncio.create_task(_waited(part)) for _ in range(2))
+    await asyncio.sleep(7)
+    first.cancel()
+    await second
+    assert loop.time() - start == pytest.approx(25.0, abs=0.01)
+
+
+@virtual_time
+async def test_a_second_429_of_a_part_does_not_shorten_the_first() -> None:
+    """Who takes from the larger budget directly waits for the longer one."""
+    whole = RateLimit(20, per=60.0)
+    part = RateLimit(9, per=60.0, within=whole)
+    await part.pause(100.0)
+    await asyncio.sleep(1)
+    await part.pause(3.0)
+    assert await _waited(whole) == pytest.approx(99.0, abs=0.1)
+
+
+@pytest.mark.parametrize("accepts_another", [False, True])
+@virtual_time
+async def test_a_429_of_a_part_of_a_part(accepts_another: bool) -> None:
+    """It holds up who waits for the largest budget with a slot of the one between, until that
+    one has accepted another request.
+    """
+    largest = RateLimit(2, per=10.0)
+    between = RateLimit(5, per=10.0, within=largest)
+    part, other = (RateLimit(5, per=10.0, within=between) for _ in range(2))
+    assert await _waited(largest) == await _waited(largest) == 0
+    async with asyncio.TaskGroup() as tasks:
+        direct = tasks.create_task(_waited(between))
+        if accepts_another:
+            tasks.create_task(_waited(other))
+        await asyncio.sleep(1)
+        await part.pause(15.0)
+    assert direct.result() == pytest.approx(10.0 if accepts_another else 16.0, abs=0.1)
+
+
+@virtual_time
 async def test_who_waits_directly_lets_the_other_parts_pass() -> None:
     """A 429 of one part holds up those who take from the whole, and no other part behind them."""
     address = RateLimit(20, per=60.0)

@@ -113,7 +113,8 @@ class Program:
         told = Told(job)
         self.told.append(told)
         current_job.set(job.number)
-        await asyncio.sleep(job.start)
+        if job.start:
+            await asyncio.sleep(job.start)
         if job.kind == "export":
             await self._export(told)
             return
@@ -267,7 +268,7 @@ class Program:
                 or self.world.now() < START + last_edit + 30
                 or any(one.ended_at is None for one in others)
             ):
-                await asyncio.wait([task], timeout=5)
+                await asyncio.wait([task], timeout=20)
             told.watched_until = self.world.now()
             seen = len(self._answered(job))
             for _ in range(_ROUNDS):

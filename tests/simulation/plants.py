@@ -189,8 +189,8 @@ PLANTS = {
     "pause_forgotten_by_who_waits_for_the_whole": Plant(
         "a 429 pauses all",
         "rate_limit.py",
-        "            return max(part._lets_go_at for part in parts)",
-        "            return -math.inf",
+        "max(parts[0]._opens_directly_at, *(part._lets_go_at for part in parts))",
+        "parts[0]._opens_directly_at",
     ),
     # Time, and what is left behind.
     "deadline_forgotten": Plant(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -322,7 +323,7 @@ class World:
         return self._pack(reply.status, dump(reply.envelope), reply.headers)
 
     def _pack(self, status: int, body: bytes, headers: Mapping[str, str] = {}) -> Answer:
-        date = formatdate(UNIX + self.now() + self.plan.clock_ahead, usegmt=True)
+        date = _http_date(int(UNIX + self.now() + self.plan.clock_ahead))
         lists = {name: (text,) for name, text in headers.items()}
         return Answer(status, {"date": (date,)} | lists, body, self.now())
 
@@ -354,6 +355,11 @@ class World:
             case "200 json 503":
                 return self._pack(200, json.dumps({"statusCode": 503, "messages": "x"}).encode())
         return self._pack(int(detail), b"<html>")
+
+
+@lru_cache(1000)
+def _http_date(time: int) -> str:
+    return formatdate(time, usegmt=True)
 
 
 _SUCCESS = b'":"success"'
