@@ -134,7 +134,8 @@ class RateLimit:
         self._probe_every = 2 * per if per >= 1 else LONG_PAUSE
         self._probe_at = math.inf
         self._limited_at = -math.inf  # when the last 429 came
-        self._let_go_at = -math.inf  # when the largest budget gave this part a slot
+        # When a pause began, or the largest budget let a request of this part go since.
+        self._let_go_at = -math.inf
         # The part that got the last 429, when it got it, and until when direct requests wait.
         self._refused: tuple[RateLimit, float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None

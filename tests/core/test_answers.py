@@ -22,6 +22,7 @@ from mayar_reviews import (
     ServerError,
     ValidationError,
 )
+from mayar_reviews.answers import date_header
 from mayar_reviews.api_json import LazyRows
 from mayar_reviews.endpoints import (
     CreateReview,
@@ -400,6 +401,13 @@ def test_a_retry_after_date_without_a_date_header() -> None:
         decode_page(answer(b"", 429, retry_after="Fri, 20 Nov 2099 10:00:00 GMT"))
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 86400
+
+
+def test_a_date_header_that_is_malformed_is_none() -> None:
+    """It is there, it is missing, or it is no date."""
+    assert date_header(answer(b"", date=DATE)) == DATE
+    assert date_header(answer(b"")) is None
+    assert date_header(answer(b"", date="yesterday")) is None
 
 
 def test_a_refusal_of_megabytes_is_kept_in_part() -> None:
