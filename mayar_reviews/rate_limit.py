@@ -30,7 +30,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from operator import itemgetter
 from typing import Generic, NoReturn, Protocol, TypeVar, runtime_checkable
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from .checks import check_integer, check_seconds, check_type
 from .errors import APIError, DeadlineExceededError
@@ -192,7 +192,7 @@ class RateLimit:
                 slot = whole.slot(until, on_wait)
             async with slot:
                 used = True
-                ticket = evolve(ticket, taken=self._now())
+                ticket = _Ticket(ticket.loop, self._now())
                 yield
         except BaseException as caught:
             error = caught

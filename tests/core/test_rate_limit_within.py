@@ -138,6 +138,17 @@ async def test_the_larger_budget_serves_in_order_of_arrival() -> None:
     assert order.index("3") < order.index("5")
 
 
+async def _refused(budget: RateLimit, after: float = 0.0, *, until: float | None = None) -> float:
+    """Get a 429 after so many seconds, and return when the request was sent."""
+    with contextlib.suppress(RateLimitError):
+        async with budget.slot(until):
+            sent_at = asyncio.get_running_loop().time()
+            await asyncio.sleep(after)
+            await budget.pause(3600.0)
+            raise RateLimitError(status_code=429)
+    return sent_at
+
+
 async def _waited(budget: RateLimit) -> float:
     started = asyncio.get_running_loop().time()
     async with budget.slot():
@@ -163,6 +174,16 @@ async def test_a_429_of_one_key_holds_up_no_other() -> None:
     await one.pause(10.0)
     await two.pause(10.0)
     assert await _waited(three) == pytest.approx(10.0, abs=0.1)
+
+
+@virtual_time
+async def test_a_429_of_one_key_refuses_no_other_that_has_a_deadline() -> None:
+    """The deadline is sooner than the end of the first key's pause."""
+    address = RateLimit(20, per=60.0)
+    one, two = (RateLimit(9, per=60.0, within=address) for _ in range(2))
+    await one.pause(10.0)
+    async with two.slot(asyncio.get_running_loop().time() + 1):
+        pass
 
 
 @virtual_time
@@ -239,15 +260,12 @@ async def test_the_next_try_of_a_long_pause_counts_from_when_the_last_one_was_se
     await part.pause(3600.0)
     await asyncio.sleep(15)
     assert await _waited(other) == await _waited(other) == 0
-    sent: list[float] = []
-    for _ in range(2):
-        with contextlib.suppress(RateLimitError):
-            async with part.slot():
-                sent.append(loop.time() - start)
-                await part.pause(3600.0)
-                raise RateLimitError(status_code=429)
-        assert await _waited(other) == 0  # which acquits the larger budget
-    assert sent == pytest.approx([25.0, 45.0], abs=0.01)
+    assert await _refused(part) - start == pytest.approx(25.0, abs=0.01)
+    assert await _waited(other) == 0  # which acquits the larger budget
+    with pytest.raises(DeadlineExceededError):  # at once
+        await part.slot(until=start + 43).__aenter__()
+    assert loop.time() - start == pytest.approx(25.0, abs=0.01)
+    assert await _refused(part) - start == pytest.approx(45.0, abs=0.01)
 
 
 @virtual_time
@@ -257,14 +275,7 @@ async def test_the_next_try_of_a_long_pause_does_not_count_from_a_late_answer() 
     loop = asyncio.get_running_loop()
     start = loop.time()
     await part.pause(3600.0)
-    sent: list[float] = []
-    for _ in range(3):
-        with contextlib.suppress(RateLimitError):
-            async with part.slot(until=start + 65):
-                sent.append(loop.time() - start)
-                await asyncio.sleep(4)
-                await part.pause(3600.0)
-                raise RateLimitError(status_code=429)
+    sent = [await _refused(part, 4.0, until=start + 65) - start for _ in range(3)]
     assert sent == pytest.approx([20.0, 40.0, 60.0], abs=0.01)
 
 
