@@ -35,11 +35,11 @@ from attrs import Factory, define, evolve
 
 from .answers import Listing
 from .api_json import LATEST, dump, to_milliseconds, to_time
-from .checks import MAX_PAGE_SIZE
 from .errors import PaginationError
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
+_WHOLE_PAGE = 40  # pages of 40 were seen to be whole, and one of 50 was cut short
 _NEVER = 2**62  # later than any time in milliseconds
 
 
@@ -171,7 +171,7 @@ class Walk:
     """`cursor` as a time, where the walk chose it."""
     _first_bound: int | None = None
     _wide: bool = False
-    """Whether to ask for the largest page, as a smaller one brought nothing new."""
+    """Whether to ask for a larger page, as the usual one brought nothing new."""
     _updated: _Mark = Factory(_Mark)
     _created: _Mark = Factory(_Mark)
     _pages: int = 0
@@ -247,11 +247,11 @@ class Walk:
     def limit(self) -> int:
         """How many reviews to ask for: one more where one is known to come again.
 
-        A page of 50 was seen to be cut short, so whoever asks for 49 gets no page of 50.
+        A walk in pages of 40 or less asks for no larger page than that.
         """
         if self._wide:
-            return max(self.page_size, MAX_PAGE_SIZE)
-        overlap = self._bound is not None and self.page_size + 1 < MAX_PAGE_SIZE
+            return _WHOLE_PAGE
+        overlap = self._bound is not None and self.page_size < _WHOLE_PAGE
         return self.page_size + overlap
 
     @property
@@ -293,10 +293,7 @@ class Walk:
         has_looked_enough = self._has_looked_enough(rows)
         self._remember(rows, [rows[i] for i in new])
         self._empty_pages = 0 if page.reviews else self._empty_pages + 1
-        if self._wide and new and not page.has_more:
-            # A page larger than was asked of us may be cut short: see what the usual one says.
-            self._go_on_from_bound(rows)
-        elif page.has_more and not has_looked_enough:
+        if page.has_more and not has_looked_enough:
             self._go_on(page, rows)
         else:
             self._end(rows, has_new=bool(new or others))
@@ -423,7 +420,7 @@ class Walk:
         asked = _NEVER if self._bound is None else self._bound
         bound = min(self._choose_bound(rows), asked)
         self._wide, was_wide = False, self._wide
-        if bound == asked and not was_wide and self.page_size < MAX_PAGE_SIZE:
+        if bound == asked and not was_wide and self.page_size < _WHOLE_PAGE:
             self._wide = True
         elif bound == asked:
             # The same page would come again. Pass it, and name what is passed with it.

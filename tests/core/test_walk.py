@@ -290,12 +290,12 @@ def steps_of(shop: Shop, page_size: int) -> list[tuple[int, Walk]]:
 
 
 def test_a_small_page_that_brings_nothing_new_is_asked_for_once_more_as_a_large_one() -> None:
-    """Thirty reviews of one millisecond fit on a page of fifty."""
+    """Thirty reviews of one millisecond fit on a page of forty."""
     shop = shop_with("updated", "updated", 20, 0.0)
     for number in range(30):
         shop.add(f"same-{number}", START + 5 * HOUR)
     steps = steps_of(shop, 10)
-    assert [limit for limit, _ in steps] == [10, 11, 11, 50, 11, 10]
+    assert [limit for limit, _ in steps] == [10, 11, 11, 40, 10]
     assert steps[-1][1].gaps == ()
 
 
@@ -493,8 +493,7 @@ STORIES = [
             head 2: d c
             20~x119.20 3: e
             13~u112.20 3: -
-            13~u112.20 50: b a
-            9~u18.20 3: -
+            13~u112.20 40: b a
             ~u2never.20 2: -
         """),
     Story("what is edited meanwhile comes in a second look, and in a third one",
@@ -530,17 +529,17 @@ STORIES = [
         "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b c +, 5 b", resumed=6, told="""
             head 2: e d
             12~x111.12 3: c b a
-            12~x111.12 50: -
+            12~x111.12 40: -
             ~u2never.12 2: new-16
             17~u216.12 3: -
             resume
             17~u216.12 3: new-16 c
             16~u215.12 3: a
             14~u213.12 3: -
-            14~u213.12 50: -
+            14~u213.12 40: -
             ~u2never.12 2: b
             18~u217.12 3: -
-            18~u217.12 50: -
+            18~u217.12 40: -
             ~u2never.17 2: -
         """),
     Story("a second look that is resumed before its last page ends with a look at the head",
@@ -554,8 +553,7 @@ STORIES = [
         "updated", "created", "a8 b9 c10 d11 e12", 2, meanwhile="2 a b, 4 +", watch=(9, 3), told="""
             head 2: e d
             12~x211.12 3: -
-            12~u211.12 50: c
-            11~u210.12 3: -
+            12~u211.12 40: c
             ~u2never.12 2: new-15 b
             15~u214.12 3: a
             ~u2never.15 2: -
@@ -578,7 +576,7 @@ STORIES = [
         "updated", "created", "a8/10 b9/10 c9/10 d10 e9", 2, largest=3, told="""
             head 2: a b
             11~u110.10 3: c
-            11~u110.10 50: -
+            11~u110.10 40: -
             9~u110.10.0.11 3: -
             ~u2never.10.0.11 2: -
             gap 0 11
@@ -587,7 +585,7 @@ STORIES = [
         "updated", "updated", "a8/10 b9/10 c9/10 d10 e9", 2, largest=3, told="""
             head 2: a b
             11~u110.10 3: c
-            11~u110.10 50: -
+            11~u110.10 40: -
             10~u110.10.0.11 3: e
             ~u2never.10.0.11 2: -
             gap 0 11
@@ -596,7 +594,7 @@ STORIES = [
         "created", "created", "a10 b10 c10 d10/11 e9 f9/12", 2, largest=3, told="""
             head 2: a b
             11~x110.10 3: c
-            11~x110.10 50: -
+            11~x110.10 40: -
             10~x110.10.0.11 3: e f
             gap 0 11
         """),
@@ -604,7 +602,7 @@ STORIES = [
         "created", "updated", "a10 b10/20 c10 d10 e9 f9", 2, largest=3, told="""
             head 2: a b
             11~l110.20 3: c d
-            11~l110.20.0.11 50: -
+            11~l110.20.0.11 40: -
             10~l110.20.0.11 3: e f
             gap 0 11
         """),
@@ -934,8 +932,8 @@ def test_a_cursor_that_is_no_number_is_followed_as_it_is(cursor: str) -> None:
 
 def test_a_cursor_from_before_1970_is_one_too() -> None:
     """A walk that chose it goes on from there, with a row more where one comes again."""
-    walk = Walk.begin("-5~x1-3.-2", 40)
-    assert (walk.cursor, walk.limit) == ("-5", 41)
+    walk = Walk.begin("-5~x1-3.-2", 30)
+    assert (walk.cursor, walk.limit) == ("-5", 31)
 
 
 def test_a_walk_remembers_little() -> None:
@@ -963,22 +961,17 @@ def test_a_clock_that_runs_ahead_hides_no_edits(cut: str) -> None:
     assert_whole(shop, before, walk_through(shop))
 
 
-@pytest.mark.parametrize("page_size", [40, 49])
-def test_a_page_of_fifty_that_is_cut_short_does_not_end_a_walk(page_size: int) -> None:
-    """Whoever asks for less gets such a page only where nothing new came, and goes on after it."""
-    shop = shop_with("updated", "created", 300, 0.2, seed=2)
-    limits: list[int] = []
-    walk = Walk.begin(None, page_size)
-    seen: set[str] = set()
-    while not walk.done:
-        limits.append(walk.limit)
-        page = shop.page(walk.cursor, walk.limit)
-        if walk.limit == 50:  # the cliff that was seen: 43 rows, and no more
-            page = Listing(page.reviews[2:45], page.raw[2:45], False, None)
-        taken = walk.take(page)
-        seen |= set() if taken is None else {raw["id"] for raw in taken.raw}
-    assert set(limits) <= {page_size, 41, 50}
-    created = {one["id"]: one["createdAt"] for one in shop.reviews.values()}
-    spans = [(start.timestamp() * 1000, until.timestamp() * 1000) for start, until in walk.gaps]
-    for missing in set(shop.reviews) - seen:
-        assert any(start <= created[missing] < until for start, until in spans)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("page_size", [1, 2, 10, 39, 40, 41, 49])
+@pytest.mark.parametrize("crowd", [39, 40, 41, 49, 60])
+def test_nobody_gets_a_larger_page_than_was_seen_to_be_whole(
+    crowd: int, page_size: int, order: str
+) -> None:
+    """Pages of 40 were whole; one of 50 was cut short and said that it was the last one."""
+    shop = shop_with(order, "created", 60, 0.5, seed=2)
+    for number in range(crowd):
+        shop.add(f"same-{number}", START)
+    steps = steps_of(shop, page_size)
+    largest = max(page_size, 40)
+    assert all(limit <= largest for limit, _ in steps)
+    assert bool(steps[-1][1].gaps) is (crowd >= largest)

@@ -259,10 +259,8 @@ def _look_up_is_right(told: Told, exchanges: list[Exchange], program: Program) -
 def _is_undetectable(job: Job, program: Program) -> bool:
     """Whether no client can see that the list is not whole; see the docstring of `walk`."""
     plan = program.world.plan
-    if plan.cliff and (job.size >= 50 or plan.spread == 0):
-        return (
-            True  # only a page of 50 shows them, and that lacks some and says that it is the last
-        )
+    if plan.cliff and job.size >= 50:
+        return True  # such a page lacks some and says that it is the last
     if plan.cursor == "offset":
         # What is archived or edited meanwhile moves the others across the border of a page.
         changed = [fields for marks in program.world.touched.values() for _, fields in marks]

@@ -14,6 +14,15 @@ from tests.simulation.run import simulate
 from tests.simulation.shrink import as_row, shrink
 
 FOUND = [
+    # A page of nothing new was asked for again as one of fifty, which is cut short behind the cliff.
+    Plan(
+        seed=60075402,
+        cliff=True,
+        reviews=65,
+        spread=1,
+        edited=0.5,
+        jobs=(Job("walk", 2, flag=True),),
+    ),
     # The next try of a long pause counted from the part's slot, and the whole's had come later.
     Plan(
         seed=50465191,
