@@ -299,14 +299,15 @@ def test_a_small_page_that_brings_nothing_new_is_asked_for_once_more_as_a_large_
     assert steps[-1][1].gaps == ()
 
 
-def test_a_large_page_that_brings_nothing_new_is_not_asked_for_again() -> None:
-    """Sixty reviews of one millisecond do not fit on it, and ten are named."""
+@pytest.mark.parametrize("size", [40, 50])
+def test_a_large_page_that_brings_nothing_new_is_not_asked_for_again(size: int) -> None:
+    """Sixty reviews of one millisecond do not fit on it, and the rest is named."""
     shop = Shop("updated", "updated")
     for number in range(60):
         shop.add(f"same-{number:02}", START)
     shop.add("older", START - 1)
-    steps = steps_of(shop, 50)
-    assert [limit for limit, _ in steps] == [50, 50, 50, 50]
+    steps = steps_of(shop, size)
+    assert [limit for limit, _ in steps] == [size] * 4
     assert steps[-1][1].gaps == ((to_time(0), to_time(START + 1)),)
 
 
