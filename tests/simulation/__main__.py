@@ -27,6 +27,8 @@ _SECONDS = 60.0
 """How long a planted fault may stay hidden."""
 _SHOWN = 3
 """Broken laws that are shrunk and shown."""
+_NAMED = 20
+"""Seeds that are named."""
 
 Found: TypeAlias = list[tuple[int, list[str]]]
 
@@ -50,14 +52,16 @@ def main() -> int:
         return _tell(options.seed, trace=options.trace)
     started = time.monotonic()
     broken: dict[str, tuple[int, str]] = {}
-    failed = 0
+    failed: list[int] = []
     for found in _search(range(options.first, options.first + options.seeds), options.workers):
-        failed += len(found)
         for seed, laws in found:
+            failed.append(seed)
             for law in laws:
                 broken.setdefault(law.partition(":")[0], (seed, law))
     took = time.monotonic() - started
-    print(f"{options.seeds:,} seeds in {took:.1f} s: {failed} break a law")
+    print(f"{options.seeds:,} seeds in {took:.1f} s: {len(failed)} break a law")
+    if failed:
+        print("the first of them:", *failed[:_NAMED])
     for name, (seed, law) in list(broken.items())[:_SHOWN]:
         _show(seed, name, law)
     return 1 if failed else 0
