@@ -39,7 +39,7 @@ from .endpoints import (
 from .errors import InvalidArgumentError
 from .events import RequestEvent
 from .models import Review, ReviewPage, ReviewStats, ReviewStatus, StatusName
-from .rate_limit import RateLimit, RateLimiter, unpaced
+from .rate_limit import RateLimit, RateLimiter, check_rate_limiter, unpaced
 from .retry import RetryPolicy
 from .tracebacks import without_locals
 from .transport import Transport
@@ -689,8 +689,7 @@ def _check(settings: Settings) -> None:
     if settings.deadline is not None:
         check_seconds("deadline", settings.deadline)
     check_type("retry", settings.retry, RetryPolicy)
-    if not isinstance(settings.rate_limit, RateLimit):  # to compare with the protocol is slow
-        check_type("rate_limit", settings.rate_limit, RateLimiter)
+    check_rate_limiter("rate_limit", settings.rate_limit)
     if isinstance(settings.rate_limit, type):
         raise InvalidArgumentError(
             f"is the class {settings.rate_limit.__name__}: it must be an object of it",

@@ -121,7 +121,7 @@ class RateLimit:
         check_integer("requests", requests, 1)
         check_seconds("per", per)
         if within is not None:
-            check_type("within", within, RateLimiter)
+            check_rate_limiter("within", within)
         self._within = within
         self._requests = requests
         self._per = per
@@ -393,3 +393,9 @@ class RateLimit:
 def unpaced() -> RateLimit:
     """Return a budget that never paces, but still pauses after a 429."""
     return RateLimit(sys.maxsize, per=1e-6)
+
+
+def check_rate_limiter(name: str, value: object) -> None:
+    """Refuse what is not a rate limiter."""
+    if not isinstance(value, RateLimit):  # to compare with the protocol is slow
+        check_type(name, value, RateLimiter)

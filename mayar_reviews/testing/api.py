@@ -31,7 +31,7 @@ Route: TypeAlias = Literal[
     "reviews",
     "customer",
 ]
-_ROUTES: list[tuple[Route, str, str]] = [
+_PATHS: list[tuple[Route, str, str]] = [
     ("create", "POST", "/reviews/create"),
     ("bulk_status", "POST", "/reviews/bulk-status/update"),
     ("update", "POST", "/reviews/[^/]+/update"),
@@ -42,6 +42,7 @@ _ROUTES: list[tuple[Route, str, str]] = [
     ("reviews", "GET", "/reviews"),
     ("customer", "GET", "/customers/detail"),
 ]
+_ROUTES = [(route, method, re.compile(PREFIX + path)) for route, method, path in _PATHS]
 
 
 @frozen
@@ -91,7 +92,7 @@ def refusal(status: int, messages: str, **rest: Any) -> Reply:
 def route_of(method: str, path: str) -> tuple[Route | None, str]:
     """Which endpoint a request is for, and of which product; None and "" where there is none."""
     for route, verb, pattern in _ROUTES:
-        if method == verb and (match := re.fullmatch(PREFIX + pattern, path)):
+        if method == verb and (match := pattern.fullmatch(path)):
             return route, unquote("".join(match.groups()))
     return None, ""
 

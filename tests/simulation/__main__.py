@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -72,6 +73,8 @@ def _prepare() -> None:
 
     gc.freeze()  # what was imported is never garbage
     gc.set_threshold(20_000, 5, 50)
+    logging.getLogger("mayar_reviews").setLevel(logging.INFO)  # as most seeds want it
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _run(seeds: range) -> Found:

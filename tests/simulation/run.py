@@ -45,25 +45,30 @@ class _Log(logging.Handler):
 
 
 _logger = logging.getLogger("mayar_reviews")
+_log = _Log()
 
 
 def simulate(plan: Plan, trace: list[str] | None = None) -> list[str]:
     """Run a plan and return the broken laws; the trace, if given, gets the story."""
-    log, level, propagate = _Log(), _logger.level, _logger.propagate
-    _logger.setLevel(logging.DEBUG if plan.seed % 16 == 0 else logging.INFO)
+    _log.texts = []
+    propagate, level = _logger.propagate, _logger.level
+    wanted = logging.DEBUG if plan.seed % 16 == 0 else logging.INFO
+    if level != wanted:  # to set it takes longer than a request
+        _logger.setLevel(wanted)
     _logger.propagate = False
-    _logger.addHandler(log)
+    _logger.addHandler(_log)
     random.seed(plan.seed)  # for the jitter of the retries
     loop = SimulatedLoop()
     note = Trace(loop, trace)
     try:
-        return loop.run_until_complete(_main(plan, loop, note, log.texts))
+        return loop.run_until_complete(_main(plan, loop, note, _log.texts))
     except StuckError:
         return ["every call ends: all wait, and nothing can happen any more"]
     finally:
         loop.close()
-        _logger.removeHandler(log)
-        _logger.setLevel(level)
+        _logger.removeHandler(_log)
+        if level != wanted:
+            _logger.setLevel(level)
         _logger.propagate = propagate
 
 

@@ -199,7 +199,7 @@ class World:
             current_job.get(),
             endpoint.name,
             PREFIX + path,
-            dict(parse_qsl(query)),
+            dict(parse_qsl(query)) if query else {},
             None if body is None else json.loads(body),
             self.now(),
             fault,
