@@ -73,7 +73,7 @@ def _prepare() -> None:
 
     gc.freeze()  # what was imported is never garbage
     gc.set_threshold(20_000, 5, 50)
-    logging.getLogger("mayar_reviews").setLevel(logging.INFO)  # as most seeds want it
+    logging.getLogger("mayar_reviews").setLevel(logging.WARNING)  # as most seeds want it
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 

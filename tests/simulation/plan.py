@@ -151,7 +151,8 @@ def draw_plan(seed: int) -> Plan:
     if exports:
         kinds.append("export")
     if draw.chance(0.08):
-        kinds += [draw.one_of(_JOBS) for _ in range(draw.number(1, 7))]
+        # Few, as a rule: two or three tasks show most of what can go wrong between them.
+        kinds += [draw.one_of(_JOBS) for _ in range(draw.number(1, draw.number(1, 7)))]
     lists = any(kind in ("walk", "watch", "export") for kind in kinds)
     crowd = draw.chance(0.01)
     share = draw.one_of((0.0, 0.2, 0.4, 0.7))

@@ -130,6 +130,12 @@ PLANTS = {
         "        self._gaps.append((start, until))\n",
         "",
     ),
+    "page_of_fifty_trusted": Plant(
+        "nothing lost",
+        "walk.py",
+        "_WHOLE_PAGE = 40",
+        "_WHOLE_PAGE = 50",
+    ),
     "twice_at_a_tie": Plant(
         "nothing twice",
         "walk.py",
