@@ -60,7 +60,7 @@ class Delivery(Generic[T]):
             self.doubt = outcome
             if self.doubtful_since is None:
                 self.doubtful_since = self._call.sent_at
-        if self._call.is_late and isinstance(outcome, TransportError):
+        if self._call.is_late and isinstance(outcome, TransportError) and outcome.transient:
             outcome = DeadlineExceededError("the deadline passed before the answer was complete")
         if isinstance(outcome, DeadlineExceededError):
             # An earlier failure says more than that time has run out.

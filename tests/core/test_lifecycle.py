@@ -174,6 +174,19 @@ async def test_closing_between_two_requests_of_one_call() -> None:
 
 
 @virtual_time
+async def test_closing_ends_a_watch_whose_deadline_is_too_short() -> None:
+    """It waits for better times, but not when its client is closed."""
+    async with FaultServer([make_review(1)]) as server:
+        client = ReviewsClient(KEY, base_url=server.url, deadline=0.001)
+        watch = asyncio.ensure_future(anext(client.watch_reviews(PRODUCT, every=30.0)))
+        await asyncio.sleep(100)
+        await client.aclose()
+        with pytest.raises(ConnectionFailedError, match="was closed") as caught:
+            await asyncio.wait_for(watch, 100)
+        assert caught.value.attempts == server.ledger.exchanges
+
+
+@virtual_time
 async def test_only_the_budget_makes_calls_wait() -> None:
     """150 slow calls take as long as one: no pool of connections holds them up."""
     loop = asyncio.get_running_loop()

@@ -154,7 +154,7 @@ def draw_plan(seed: int) -> Plan:
         # Few, as a rule: two or three tasks show most of what can go wrong between them.
         kinds += [draw.one_of(_JOBS) for _ in range(draw.number(1, draw.number(1, 7)))]
     lists = any(kind in ("walk", "watch", "export") for kind in kinds)
-    crowd = draw.chance(0.01)
+    crowd = draw.chance(0.02) and lists
     share = draw.one_of((0.0, 0.2, 0.4, 0.7))
     order = draw.one_of(_ORDERS)
     cursor = draw.one_of(_CURSORS)
@@ -165,7 +165,7 @@ def draw_plan(seed: int) -> Plan:
         cursor="offset" if order == "added" else cursor,
         stats=draw.one_of(("right", "right", "stale", "broken")),
         ignores=draw.one_of(((), (), (), ("rating",), ("limit",), ("status", "paymentLinkId"))),
-        cliff=draw.chance(0.1),
+        cliff=draw.chance(0.5 if crowd else 0.1),
         status_in_body=draw.chance(0.1),
         clock_ahead=draw.one_of((0.0, 0.0, 600.0, -600.0)),
         uplink=draw.one_of((0.0, 0.0, 0.05, 2.0)),

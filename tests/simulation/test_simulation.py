@@ -14,6 +14,13 @@ from tests.simulation.run import simulate
 from tests.simulation.shrink import as_row, shrink
 
 FOUND = [
+    # Its deadline was over as soon as its request was refused by the closed client, and it went on.
+    Plan(
+        seed=80694836,
+        close_at=1.116,
+        jobs=(Job("watch", 0, deadline=0.001),),
+        faults=((11, Fault("refusal", detail="400")),),
+    ),
     # A page of nothing new was asked for again as one of fifty, which is cut short behind the cliff.
     Plan(
         seed=60075402,
