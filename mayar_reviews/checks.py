@@ -29,6 +29,8 @@ MAX_STATUS_UPDATES = 50
 """How many status updates one request may hold."""
 MAX_PAGE_SIZE = 50
 """The largest page that the API is known to give."""
+WHOLE_PAGE_SIZE = 40
+"""The largest page that was seen to be whole: one of 50 was cut short."""
 DEFAULT_PAGE_SIZE = 50
 """How many reviews the iterating methods ask for in one request."""
 MAX_CURSOR_LENGTH = 1000

@@ -16,7 +16,7 @@ from .arguments import Attachment, StatusUpdate
 from .call import Call, Settings
 from .checks import (
     DEFAULT_PAGE_SIZE,
-    MAX_PAGE_SIZE,
+    WHOLE_PAGE_SIZE,
     check_email,
     check_id,
     check_integer,
@@ -603,7 +603,7 @@ class ReviewsClient:
         """Yield each review that is new or changed, the oldest change first, for ever.
 
         Outages are waited out. A round in which nothing changed costs one request. Where the API
-        sorts a list by `createdAt`, only new reviews can be seen. When more than fifty reviews
+        sorts a list by `createdAt`, only new reviews can be seen. When more than forty reviews
         change between two rounds, the API may not be able to show all of them; that is logged as
         a warning.
 
@@ -628,11 +628,11 @@ class ReviewsClient:
             check_time("since", since)
         endpoint: ListProductReviews | ListReviews
         if payment_link_id is None:
-            endpoint = ListReviews(MAX_PAGE_SIZE)
+            endpoint = ListReviews(WHOLE_PAGE_SIZE)
         else:
-            endpoint = ListProductReviews(payment_link_id, MAX_PAGE_SIZE)
+            endpoint = ListProductReviews(payment_link_id, WHOLE_PAGE_SIZE)
         call = Call(self._settings, endpoint.name)
-        return pagination.changes(call, endpoint, MAX_PAGE_SIZE, every, since)
+        return pagination.changes(call, endpoint, WHOLE_PAGE_SIZE, every, since)
 
     async def get_product_stats(self, payment_link_id: str) -> ReviewStats | None:
         """Return the figures over a product's active reviews.

@@ -35,11 +35,11 @@ from attrs import Factory, define, evolve
 
 from .answers import Listing
 from .api_json import LATEST, dump, to_milliseconds, to_time
+from .checks import WHOLE_PAGE_SIZE
 from .errors import PaginationError
 
 MAX_EMPTY_PAGES = 100
 _RECENT = 200
-_WHOLE_PAGE = 40  # pages of 40 were seen to be whole, and one of 50 was cut short
 _NEVER = 2**62  # later than any time in milliseconds
 
 
@@ -250,8 +250,8 @@ class Walk:
         A walk in pages of 40 or less asks for no larger page than that.
         """
         if self._wide:
-            return _WHOLE_PAGE
-        overlap = self._bound is not None and self.page_size < _WHOLE_PAGE
+            return WHOLE_PAGE_SIZE
+        overlap = self._bound is not None and self.page_size < WHOLE_PAGE_SIZE
         return self.page_size + overlap
 
     @property
@@ -420,7 +420,7 @@ class Walk:
         asked = _NEVER if self._bound is None else self._bound
         bound = min(self._choose_bound(rows), asked)
         self._wide, was_wide = False, self._wide
-        if bound == asked and not was_wide and self.page_size < _WHOLE_PAGE:
+        if bound == asked and not was_wide and self.page_size < WHOLE_PAGE_SIZE:
             self._wide = True
         elif bound == asked:
             # The same page would come again. Pass it, and name what is passed with it.

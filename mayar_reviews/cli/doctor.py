@@ -24,12 +24,12 @@ from mayar_reviews import (
     __version__,
 )
 from mayar_reviews.api_json import camel_case
-from mayar_reviews.checks import MAX_PAGE_SIZE, RATINGS, check_id
+from mayar_reviews.checks import MAX_PAGE_SIZE, RATINGS, WHOLE_PAGE_SIZE, check_id
 
 from . import diagnosis, show
 from .connection import DEFAULT_CONNECTION, Connection
 from .diagnosis import Exchange, Finding, NotAskedError
-from .evidence import SMALL_PAGE, Filter, ListEvidence, choose_filter
+from .evidence import Filter, ListEvidence, choose_filter
 from .signals import run_until_stopped
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class _Examination:
         return answer
 
     async def _look_at(self, list_reviews: _ListOf) -> ListEvidence | MayarError:
-        head = await self._request(list_reviews, limit=SMALL_PAGE)
+        head = await self._request(list_reviews, limit=WHOLE_PAGE_SIZE)
         if isinstance(head, MayarError):
             return head
         evidence = ListEvidence(head)

@@ -15,10 +15,7 @@ from typing import Any, Literal
 from attrs import define, frozen
 
 from mayar_reviews import BadRequestError, MayarError, ReviewPage, ReviewStats
-from mayar_reviews.checks import MAX_PAGE_SIZE
-
-SMALL_PAGE = 40
-"""A page size that was seen to be right where 50 was not."""
+from mayar_reviews.checks import MAX_PAGE_SIZE, WHOLE_PAGE_SIZE
 
 Order = Literal["updated", "created", "neither", "unknown"]
 Cut = Literal["updated", "created", "opaque", "ignored", "unknown"]
@@ -80,7 +77,7 @@ class ListEvidence:
     @property
     def is_capped(self) -> bool:
         """Whether the server gave fewer reviews than asked for, although there are more."""
-        return self.head.has_more and len(self.head.raw) < SMALL_PAGE
+        return self.head.has_more and len(self.head.raw) < WHOLE_PAGE_SIZE
 
     @property
     def follows(self) -> bool:

@@ -132,9 +132,9 @@ PLANTS = {
     ),
     "page_of_fifty_trusted": Plant(
         "nothing lost",
-        "walk.py",
-        "_WHOLE_PAGE = 40",
-        "_WHOLE_PAGE = 50",
+        "checks.py",
+        "WHOLE_PAGE_SIZE = 40",
+        "WHOLE_PAGE_SIZE = 50",
     ),
     "twice_at_a_tie": Plant(
         "nothing twice",

@@ -14,6 +14,14 @@ from tests.simulation.run import simulate
 from tests.simulation.shrink import as_row, shrink
 
 FOUND = [
+    # It asked for pages of 50: behind the cliff they lack the newest reviews.
+    Plan(
+        seed=13864,
+        cliff=True,
+        reviews=103,
+        jobs=(Job("watch", 0),),
+        edits=(Edit(11.522, "edit", 0),),
+    ),
     # Its deadline was over as soon as its request was refused by the closed client, and it went on.
     Plan(
         seed=80694836,
