@@ -42,7 +42,9 @@ _PATHS: list[tuple[Route, str, str]] = [
     ("reviews", "GET", "/reviews"),
     ("customer", "GET", "/customers/detail"),
 ]
-_ROUTES = [(route, method, re.compile(PREFIX + path)) for route, method, path in _PATHS]
+_ROUTES: list[tuple[Route, str, re.Pattern[str]]] = [
+    (route, method, re.compile(PREFIX + path)) for route, method, path in _PATHS
+]
 
 
 @frozen
