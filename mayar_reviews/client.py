@@ -16,7 +16,6 @@ from .arguments import Attachment, StatusUpdate
 from .call import Call, Settings
 from .checks import (
     DEFAULT_PAGE_SIZE,
-    WHOLE_PAGE_SIZE,
     check_email,
     check_id,
     check_integer,
@@ -627,12 +626,9 @@ class ReviewsClient:
         if since is not None:
             check_time("since", since)
         endpoint: ListProductReviews | ListReviews
-        if payment_link_id is None:
-            endpoint = ListReviews(WHOLE_PAGE_SIZE)
-        else:
-            endpoint = ListProductReviews(payment_link_id, WHOLE_PAGE_SIZE)
+        endpoint = ListReviews() if payment_link_id is None else ListProductReviews(payment_link_id)
         call = Call(self._settings, endpoint.name)
-        return pagination.changes(call, endpoint, WHOLE_PAGE_SIZE, every, since)
+        return pagination.changes(call, endpoint, every, since)
 
     async def get_product_stats(self, payment_link_id: str) -> ReviewStats | None:
         """Return the figures over a product's active reviews.

@@ -62,7 +62,6 @@ async def pages(
 async def changes(
     call: Call,
     endpoint: ListProductReviews | ListReviews,
-    page_size: int,
     every: float,
     since: datetime | None,
 ) -> AsyncGenerator[Review, None]:
@@ -71,7 +70,7 @@ async def changes(
     Raises:
         MayarError: a failure that will not pass. Outages are waited out.
     """
-    walk = Walk.of_changes(since, page_size)
+    walk = Walk.of_changes(since)
     gaps = walk.gaps
     if since is None:
         await _outlast(call, endpoint, walk, every)  # what is there already is not new

@@ -229,7 +229,7 @@ class Walk:
         return walk
 
     @classmethod
-    def of_changes(cls, since: datetime | None, page_size: int) -> Self:
+    def of_changes(cls, since: datetime | None, page_size: int = WHOLE_PAGE_SIZE) -> Self:
         """Look only at the head; with `since`, down to what was updated after it."""
         walk = cls(page_size)
         walk._follow(None)
